@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#pragma once
+
+#include <stdexcept>
+#include <string>
+
+namespace puma {
+
+/// Root of everything puma throws on its own account. Errors out of user code
+/// keep their own type and are rethrown unchanged.
+///
+/// The classes below are grouped by what the caller does next, not by where
+/// the error came from.
+class error : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+/// The call is wrong: fix the call. Nothing has been changed by it.
+class usage_error : public error {
+ public:
+  using error::error;
+};
+
+/// A buffer had no room and its policy is to fail, or a runnable published
+/// more than its outbox may hold: back off, or give the buffer more capacity
+/// or another overflow policy.
+class buffer_full : public error {
+ public:
+  using error::error;
+};
+
+/// The runnable was told to stop while it waited in `publish`, `next` or
+/// `sleep_for`: let it pass, the host takes it as a normal end.
+class stopped : public error {
+ public:
+  using error::error;
+};
+
+/// A wait with a time limit ran out: try again, or find out who hangs.
+class timeout_error : public error {
+ public:
+  using error::error;
+};
+
+/// A runnable was still alive when it had to be gone; the text names it and
+/// what it was doing: give it more time, or make its hook return.
+class still_alive_error : public timeout_error {
+ public:
+  using timeout_error::timeout_error;
+};
+
+} // namespace puma

@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "puma/buffers/internal/inlet.hpp"
+
+#include "puma/base/error.hpp"
+#include "puma/base/internal/wait_driver.hpp"
+
+#include <utility>
+
+namespace puma::internal {
+
+inlet::inlet(std::shared_ptr<queue> q, party* owner)
+  : queue_(std::move(q)),
+    owner_(owner),
+    one_by_one_(queue_->options().overflow == overflow::drop_oldest
+                || queue_->options().overflow == overflow::latest) {
+  const queue::guard lock{queue_->mutex_};
+  if (queue_->inlet_)
+    throw usage_error{"buffer '" + queue_->name()
+                      + "': has a subscription already; a buffer has one at a "
+                        "time"};
+  queue_->inlet_ = this;
+}
+
+inlet::~inlet() {
+  give_back();
+  wake_list wakes;
+  {
+    const queue::guard lock{queue_->mutex_};
+    while (!spent_.empty())
+      queue_->recycle(spent_.pop_front());
+    queue_->inlet_ = nullptr;
+    queue_->consumer_waits_ = false;
+    queue_->consumer_waker_ = nullptr;
+  }
+}
+
+void inlet::retire_current() noexcept {
+  if (!current_)
+    return;
+  next = limit = nullptr;
+  current_->begin = current_->end = 0;
+  spent_.push_back(std::exchange(current_, nullptr));
+}
+
+bool inlet::next_private_chunk() noexcept {
+  if (private_.empty())
+    return false;
+  current_ = private_.pop_front();
+  next = current_->at(current_->begin, queue_->ops());
+  limit = current_->at(current_->end, queue_->ops());
+  return true;
+}
+
+receive_status inlet::refill(bool announce) {
+  if (next != limit)
+    return receive_status::value;
+  retire_current();
+  if (next_private_chunk())
+    return receive_status::value;
+  auto& q = *queue_;
+  const queue::guard lock{q.mutex_};
+  while (!spent_.empty())
+    q.recycle(spent_.pop_front());
+  idle_ = false;
+  if (!q.listed_.empty()) {
+    if (one_by_one_) {
+      auto* first = q.listed_.head;
+      auto* single = q.get_chunk(1);
+      q.ops_.relocate(single->at(0, q.ops_), first->at(first->begin, q.ops_),
+                      1);
+      single->end = 1;
+      --q.listed_count_;
+      if (++first->begin == first->end)
+        q.recycle(q.listed_.pop_front());
+      private_.push_back(single);
+    } else {
+      private_ = std::exchange(q.listed_, chunk_list{});
+      q.listed_count_ = 0;
+    }
+    next_private_chunk();
+    return receive_status::value;
+  }
+  if (q.ending_ == queue::ending::completed)
+    return receive_status::completed;
+  if (q.ending_ == queue::ending::failed)
+    return receive_status::failed;
+  if (announce) {
+    auto* waits = owner_ ? owner_ : party::current();
+    q.consumer_waker_ = waits ? static_cast<waker*>(waits)
+                              : &parker::of_this_thread();
+    q.consumer_waits_ = true;
+    idle_ = true;
+  }
+  return receive_status::empty;
+}
+
+receive_status inlet::wait(time_point deadline) {
+  if (deadline == no_wait)
+    return refill(false);
+  const auto withdraw = [this] {
+    const queue::guard lock{queue_->mutex_};
+    queue_->consumer_waits_ = false;
+    idle_ = false;
+  };
+  auto* running = party::current();
+  for (;;) {
+    const auto may_wait = !running || running->may_wait();
+    const auto status = refill(may_wait);
+    if (status != receive_status::empty)
+      return status;
+    if (!may_wait)
+      throw usage_error{"buffer '" + queue_->name()
+                        + "': empty, and a pooled runnable must not wait; add "
+                          "the buffer as an input, use try_next, or start the "
+                          "runnable as dedicated"};
+    try {
+      if (running)
+        running->wait(deadline);
+      else
+        sleep_until_armed(deadline);
+    } catch (...) {
+      withdraw();
+      throw;
+    }
+    // Nobody may arm this thread for a wait that is over.
+    withdraw();
+    if (deadline != no_deadline && current_time() >= deadline)
+      return refill(false);
+  }
+}
+
+void inlet::offer_room(wake_list& wakes) noexcept {
+  // Pairs with the fence in queue::add_waiter.
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+  if (!queue_->room_wanted_.load(std::memory_order_relaxed))
+    return;
+  const queue::guard lock{queue_->mutex_};
+  queue_->wake_waiters(wakes);
+}
+
+void inlet::give_back() noexcept {
+  auto& q = *queue_;
+  chunk_list back;
+  if (current_) {
+    if (next != limit) {
+      const auto used = next - current_->at(0, q.ops());
+      current_->begin = static_cast<std::uint32_t>(
+        static_cast<std::size_t>(used) / q.ops().size);
+      back.push_back(std::exchange(current_, nullptr));
+      next = limit = nullptr;
+    } else {
+      retire_current();
+    }
+  }
+  while (!private_.empty())
+    back.push_back(private_.pop_front());
+  if (back.empty())
+    return;
+  const queue::guard lock{q.mutex_};
+  for (auto* x = back.head; x; x = x->next)
+    q.listed_count_ += x->count();
+  q.listed_.prepend(back);
+}
+
+const failure& inlet::error() const noexcept {
+  return *queue_->error_;
+}
+
+} // namespace puma::internal

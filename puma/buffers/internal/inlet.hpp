@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#pragma once
+
+#include "puma/buffers/internal/party.hpp"
+#include "puma/buffers/internal/queue.hpp"
+
+namespace puma::internal {
+
+/// The subscription's end of a queue: takes chunks whole and releases values
+/// one by one.
+///
+/// *Threads.* To be used by one thread at a time.
+class inlet : public detail::read_window {
+ public:
+  /// Subscribes; throws `usage_error` when the queue has a subscription.
+  /// `owner` is the host that services it, or null: then it waits on behalf of
+  /// whichever thread or dedicated runnable calls.
+  inlet(std::shared_ptr<queue> q, party* owner);
+
+  inlet(const inlet&) = delete;
+  inlet& operator=(const inlet&) = delete;
+
+  /// Unsubscribes: values that were not released stay in the queue.
+  ~inlet();
+
+  [[nodiscard]] queue& source() const noexcept { return *queue_; }
+
+  /// Makes the window non-empty if there are values. Otherwise says why not;
+  /// on `empty`, and if `announce`, the owner is armed once that changes.
+  receive_status refill(bool announce);
+
+  /// As `refill`, but waits until `deadline`.
+  receive_status wait(time_point deadline);
+
+  /// Returns whether the queue has nothing for this owner: it waits for wakes.
+  [[nodiscard]] bool idle() const noexcept { return idle_; }
+
+  /// Tells that the owner was armed: there may be something now.
+  void set_busy() noexcept { idle_ = false; }
+
+  /// Counts `count` values, which the caller has destroyed, as consumed.
+  void release(std::size_t count) noexcept {
+    auto& counter = queue_->released_;
+    counter.store(counter.load(std::memory_order_relaxed) + count,
+                  std::memory_order_release);
+  }
+
+  /// Wakes publishers that wait for the room released so far.
+  void offer_room(wake_list& wakes) noexcept;
+
+  /// Puts values that were taken but not released back into the queue.
+  void give_back() noexcept;
+
+  /// The stream's error, after `failed`.
+  [[nodiscard]] const failure& error() const noexcept;
+
+ private:
+  void retire_current() noexcept;
+  bool next_private_chunk() noexcept;
+
+  std::shared_ptr<queue> queue_;
+  party* owner_;
+  const bool one_by_one_; // the policy drops waiting values: take no more
+  bool idle_ = false;
+  chunk* current_ = nullptr; // chunk under the window
+  chunk_list private_;       // taken, in order
+  chunk_list spent_;         // empty, on their way back
+};
+
+} // namespace puma::internal

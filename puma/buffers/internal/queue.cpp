@@ -1,0 +1,267 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "puma/buffers/internal/queue.hpp"
+
+#include "puma/buffers/internal/outlet.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace puma::internal {
+
+namespace {
+
+/// Chunks of about this size keep a hand-over cheap per value and still fit
+/// into the caches of the two cores that they pass between.
+constexpr std::size_t chunk_bytes = 2048;
+
+/// Recycled storage that an idle queue may keep.
+constexpr std::uint32_t most_spares = 6;
+constexpr std::size_t most_spare_bytes = 64 * 1024;
+
+/// Values are moved into the last chunk of the queue rather than linked with
+/// their own if that costs at most this many bytes: otherwise many small
+/// hand-overs to a slow subscription would each hold a whole chunk.
+constexpr std::size_t merge_bytes = 256;
+
+std::uint32_t limit_for(std::size_t capacity, std::size_t value_size) {
+  const auto fit = std::max<std::size_t>(chunk_bytes / value_size, 1);
+  return static_cast<std::uint32_t>(std::min(fit, capacity));
+}
+
+} // namespace
+
+queue::queue(std::string name, std::size_t capacity,
+             const detail::value_ops& ops, buffer_options options,
+             listener notify)
+  : name_(std::move(name)),
+    ops_(ops),
+    capacity_(capacity),
+    options_(options),
+    chunk_limit_(limit_for(capacity, ops.size)),
+    notify_(notify) {}
+
+queue::~queue() {
+  const auto left = listed_count_;
+  while (!listed_.empty())
+    delete_chunk(listed_.pop_front(), ops_);
+  while (spare_) {
+    auto* next = spare_->next;
+    delete_chunk(spare_, ops_);
+    spare_ = next;
+  }
+  if (left + stats_.left_over != 0 && options_.warn_about_leftovers)
+    notify_(*this, event::left_over, left + stats_.left_over);
+}
+
+buffer_stats queue::stats() const {
+  const guard lock{mutex_};
+  auto result = stats_;
+  result.taken = released_.load(std::memory_order_acquire);
+  result.waiting = reserved_ - std::min(reserved_, result.taken);
+  return result;
+}
+
+void queue::add_token() {
+  const guard lock{mutex_};
+  ++tokens_;
+}
+
+void queue::drop_token(const failure* error) {
+  wake_list wakes;
+  const guard lock{mutex_};
+  --tokens_;
+  if (error && ending_ == ending::open && publishers_ == 0 && tokens_ == 0)
+    end_with(*error, wakes);
+  else
+    end_if_done(wakes);
+}
+
+void queue::close_external() {
+  wake_list wakes;
+  const guard lock{mutex_};
+  if (std::exchange(external_closed_, true))
+    return;
+  publishers_ -= externals_;
+  completed_ += externals_;
+  wake_all_waiters(wakes);
+  end_if_done(wakes);
+}
+
+void queue::add_handle() noexcept {
+  const guard lock{mutex_};
+  ++handles_;
+}
+
+void queue::drop_handle() noexcept {
+  std::uint64_t ends = 0;
+  {
+    const guard lock{mutex_};
+    if (--handles_ == 0 && ending_ == ending::open)
+      ends = publishers_ + (inlet_ ? 1u : 0u);
+  }
+  if (ends != 0)
+    notify_(*this, event::gone_in_use, ends);
+}
+
+std::size_t queue::room() const noexcept {
+  const auto in_flight = reserved_ - released_.load(std::memory_order_acquire);
+  return in_flight < capacity_ ? capacity_ - in_flight : 0;
+}
+
+bool queue::unreachable(const outlet& from) const noexcept {
+  return ending_ != ending::open || (from.external_ && external_closed_);
+}
+
+chunk* queue::get_chunk(std::uint32_t wanted) {
+  if (spare_) {
+    auto* x = spare_;
+    if (x->capacity >= wanted) {
+      spare_ = x->next;
+      --spare_count_;
+      return x;
+    }
+  }
+  auto* x = new_chunk(wanted, ops_);
+  // Traffic has outgrown the chunk on top: make place for larger ones.
+  if (auto* small = spare_) {
+    spare_ = small->next;
+    --spare_count_;
+    delete_chunk(small, ops_);
+  }
+  return x;
+}
+
+void queue::recycle(chunk* x) noexcept {
+  const auto bytes = std::size_t{x->capacity} * ops_.size;
+  if (spare_count_ >= most_spares
+      || (spare_count_ != 0 && bytes > most_spare_bytes)) {
+    delete_chunk(x, ops_);
+    return;
+  }
+  x->begin = x->end = 0;
+  x->next = spare_;
+  spare_ = x;
+  ++spare_count_;
+}
+
+chunk* queue::append(chunk* x, wake_list& wakes) noexcept {
+  const auto n = x->count();
+  stats_.accepted += n;
+  listed_count_ += n;
+  if (auto* last = listed_.tail;
+      last && last->space() >= n && std::size_t{n} * ops_.size <= merge_bytes) {
+    ops_.relocate(last->at(last->end, ops_), x->at(x->begin, ops_), n);
+    last->end += n;
+    x->begin = x->end = 0;
+  } else {
+    listed_.push_back(x);
+    x = nullptr;
+  }
+  wake_consumer(wakes);
+  return x;
+}
+
+std::byte* queue::append_place(wake_list& wakes) {
+  auto* last = listed_.tail;
+  if (!last || last->space() == 0) {
+    // Chunks grow with the backlog: a lone value gets a small one.
+    const auto wanted = std::clamp<std::uint64_t>(listed_count_, 4, 1u << 20);
+    last = get_chunk(
+      std::min(static_cast<std::uint32_t>(wanted), chunk_limit_));
+    listed_.push_back(last);
+  }
+  ++stats_.accepted;
+  ++listed_count_;
+  wake_consumer(wakes);
+  return last->at(last->end++, ops_);
+}
+
+void queue::drop_oldest_beyond(std::uint64_t allowed) noexcept {
+  std::uint64_t dropped = 0;
+  while (listed_count_ > allowed) {
+    auto* first = listed_.head;
+    ops_.destroy(first->at(first->begin, ops_), 1);
+    ++first->begin;
+    if (first->count() == 0)
+      recycle(listed_.pop_front());
+    --listed_count_;
+    --reserved_;
+    ++dropped;
+  }
+  stats_.dropped_oldest += dropped;
+}
+
+void queue::wake_consumer(wake_list& wakes) noexcept {
+  if (consumer_waits_) {
+    consumer_waits_ = false;
+    wakes.add(*consumer_waker_, wake::data);
+  }
+}
+
+void queue::wake_waiters(wake_list& wakes) noexcept {
+  auto left = room();
+  while (left != 0 && first_waiter_) {
+    auto& x = *first_waiter_;
+    remove_waiter(x);
+    x.was_woken_ = true;
+    left -= std::min<std::size_t>(left, x.chunked_ ? x.want_ : 1);
+    wakes.add(*x.waiting_waker_, wake::room);
+  }
+}
+
+void queue::wake_all_waiters(wake_list& wakes) noexcept {
+  while (first_waiter_) {
+    auto& x = *first_waiter_;
+    remove_waiter(x);
+    wakes.add(*x.waiting_waker_, wake::room);
+  }
+}
+
+void queue::add_waiter(outlet& x, bool first) noexcept {
+  x.waiting_ = true;
+  x.was_woken_ = false;
+  if (first) {
+    x.previous_waiter_ = nullptr;
+    x.next_waiter_ = first_waiter_;
+    (first_waiter_ ? first_waiter_->previous_waiter_ : last_waiter_) = &x;
+    first_waiter_ = &x;
+  } else {
+    x.next_waiter_ = nullptr;
+    x.previous_waiter_ = last_waiter_;
+    (last_waiter_ ? last_waiter_->next_waiter_ : first_waiter_) = &x;
+    last_waiter_ = &x;
+  }
+  room_wanted_.store(true, std::memory_order_relaxed);
+  // Pairs with the fence in inlet::offer_room: either the consumer sees that
+  // room is wanted, or the caller, who looks again, sees what it released.
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+}
+
+void queue::remove_waiter(outlet& x) noexcept {
+  (x.previous_waiter_ ? x.previous_waiter_->next_waiter_ : first_waiter_)
+    = x.next_waiter_;
+  (x.next_waiter_ ? x.next_waiter_->previous_waiter_ : last_waiter_)
+    = x.previous_waiter_;
+  x.waiting_ = false;
+  if (!first_waiter_)
+    room_wanted_.store(false, std::memory_order_relaxed);
+}
+
+void queue::end_if_done(wake_list& wakes) noexcept {
+  if (ending_ == ending::open && publishers_ == 0 && tokens_ == 0
+      && completed_ != 0) {
+    ending_ = ending::completed;
+    wake_consumer(wakes);
+    wake_all_waiters(wakes);
+  }
+}
+
+void queue::end_with(const failure& error, wake_list& wakes) {
+  error_ = std::make_unique<failure>(error);
+  ending_ = ending::failed;
+  wake_consumer(wakes);
+  wake_all_waiters(wakes);
+}
+
+} // namespace puma::internal

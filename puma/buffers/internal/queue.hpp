@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#pragma once
+
+#include "puma/base/failure.hpp"
+#include "puma/base/internal/parker.hpp"
+#include "puma/base/internal/waker.hpp"
+#include "puma/buffers/detail/window.hpp"
+#include "puma/buffers/internal/chunk.hpp"
+#include "puma/buffers/options.hpp"
+#include "puma/buffers/status.hpp"
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+
+namespace puma::internal {
+
+class inlet;
+class outlet;
+
+/// The bounded queue behind a buffer, for values of any one type.
+///
+/// Values lie in chunks of raw storage. Publishers fill chunks of their own and
+/// hand them over whole, the subscription takes all chunks at once; one mutex
+/// guards the hand-overs. Storage exists only while there are values, apart
+/// from a few recycled chunks.
+///
+/// *Counting.* `reserved_` grows under the mutex when a publisher gets room,
+/// `released_` grows without it, value by value, when the subscription is done
+/// with one. Both only grow, and their difference is what is in flight; it
+/// never exceeds the capacity, save for what a runnable had in its outbox when
+/// it ended.
+///
+/// *Waking.* Whoever finds the queue empty or full registers as waiting, under
+/// the mutex, and is armed by the one who changes that. The subscription
+/// releases without the mutex: it calls `offer_room` when it pauses.
+class queue : public std::enable_shared_from_this<queue> {
+ public:
+  /// What the queue reports to the layer above, which can log.
+  enum class event { dropped_newest, dropped_oldest, left_over, gone_in_use };
+  using listener = void (*)(const queue& self, event what, std::uint64_t count);
+
+  /// @pre `capacity >= 1`
+  queue(std::string name, std::size_t capacity, const detail::value_ops& ops,
+        buffer_options options, listener notify);
+
+  queue(const queue&) = delete;
+  queue& operator=(const queue&) = delete;
+
+  ~queue();
+
+  // -- observers --------------------------------------------------------------
+
+  [[nodiscard]] const std::string& name() const noexcept { return name_; }
+
+  [[nodiscard]] std::size_t capacity() const noexcept { return capacity_; }
+
+  [[nodiscard]] const detail::value_ops& ops() const noexcept { return ops_; }
+
+  [[nodiscard]] const buffer_options& options() const noexcept {
+    return options_;
+  }
+
+  [[nodiscard]] buffer_stats stats() const;
+
+  /// Returns the most values that one chunk holds.
+  [[nodiscard]] std::uint32_t chunk_limit() const noexcept {
+    return chunk_limit_;
+  }
+
+  // -- the life of the stream -------------------------------------------------
+
+  /// Holds the stream open on behalf of a publisher that may yet be opened.
+  void add_token();
+
+  /// Drops a token. A given `error` fails the stream unless another publisher
+  /// or token holds it open: the party that should have published is gone.
+  void drop_token(const failure* error = nullptr);
+
+  /// Ends the streams of all plain-thread publishers: what they published
+  /// stays, further values are `closed`.
+  void close_external();
+
+  /// Counts handles, to notice that the last one goes while ends are open.
+  void add_handle() noexcept;
+  void drop_handle() noexcept;
+
+ private:
+  friend class inlet;
+  friend class outlet;
+
+  enum class ending { open, completed, failed };
+
+  using guard = std::unique_lock<std::mutex>;
+
+  // All of the following need the mutex.
+  [[nodiscard]] std::size_t room() const noexcept;
+  [[nodiscard]] bool unreachable(const outlet& from) const noexcept;
+  chunk* get_chunk(std::uint32_t wanted);
+  void recycle(chunk* x) noexcept;
+  /// Links `x` or moves its values into the last chunk. Returns the chunk when
+  /// the caller may go on with it, now empty.
+  chunk* append(chunk* x, wake_list& wakes) noexcept;
+  /// Returns the place for one more value at the tail, and counts it.
+  std::byte* append_place(wake_list& wakes);
+  void drop_oldest_beyond(std::uint64_t allowed) noexcept;
+  void wake_consumer(wake_list& wakes) noexcept;
+  void wake_waiters(wake_list& wakes) noexcept;
+  void wake_all_waiters(wake_list& wakes) noexcept;
+  void add_waiter(outlet& x, bool first) noexcept;
+  void remove_waiter(outlet& x) noexcept;
+  void end_if_done(wake_list& wakes) noexcept;
+  void end_with(const failure& error, wake_list& wakes);
+
+  const std::string name_;
+  const detail::value_ops& ops_;
+  const std::uint64_t capacity_;
+  const buffer_options options_;
+  const std::uint32_t chunk_limit_;
+  const listener notify_;
+
+  mutable std::mutex mutex_;
+  chunk_list listed_; // handed over, not yet taken
+  std::uint64_t listed_count_ = 0;
+  chunk* spare_ = nullptr; // recycled storage
+  std::uint32_t spare_count_ = 0;
+  ending ending_ = ending::open;
+  bool consumer_waits_ = false;
+  bool external_closed_ = false;
+  std::uint64_t reserved_ = 0;
+  waker* consumer_waker_ = nullptr;
+  inlet* inlet_ = nullptr;
+  outlet* first_waiter_ = nullptr;
+  outlet* last_waiter_ = nullptr;
+  std::uint32_t publishers_ = 0; // open ones
+  std::uint32_t externals_ = 0;  // those among them that plain threads own
+  std::uint32_t tokens_ = 0;
+  std::uint32_t completed_ = 0;
+  std::uint32_t handles_ = 0;
+  std::unique_ptr<failure> error_;
+  buffer_stats stats_;
+
+  // Written by the consumer alone, and often: on a line of its own.
+  alignas(64) std::atomic<std::uint64_t> released_{0};
+  // Written by publishers that wait, read by the consumer: rarely changes.
+  std::atomic<bool> room_wanted_{false};
+};
+
+} // namespace puma::internal

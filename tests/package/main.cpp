@@ -1,0 +1,7 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include <puma/puma.hpp>
+
+int main() {
+  return 0;
+}
