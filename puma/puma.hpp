@@ -4,7 +4,18 @@
 
 /// Everything that an application needs.
 
+#include "puma/actors/command_driven_runnable.hpp"
+#include "puma/actors/functions.hpp"
+#include "puma/actors/multi_buffer_servicing_runnable.hpp"
+#include "puma/actors/runnable.hpp"
+#include "puma/actors/runner.hpp"
+#include "puma/actors/single_buffer_servicing_runnable.hpp"
+#include "puma/actors/source_runnable.hpp"
 #include "puma/base/error.hpp"
 #include "puma/base/failure.hpp"
 #include "puma/buffers/buffer.hpp"
+#include "puma/environments/environment.hpp"
+#include "puma/environments/main.hpp"
+#include "puma/environments/runtime.hpp"
+#include "puma/environments/thread_environment.hpp"
 #include "puma/logging/log.hpp"

@@ -2,6 +2,7 @@
 
 #include "puma/base/failure.hpp"
 
+#include "puma/base/internal/failure_access.hpp"
 #include "puma/base/internal/names.hpp"
 
 #include <atomic>
@@ -10,21 +11,6 @@
 #include <utility>
 
 namespace puma {
-
-namespace internal {
-
-struct failure_record {
-  std::uint64_t id;
-  std::string type;
-  std::string text;
-  std::string runnable;
-  std::string node;
-  std::string activity;
-  std::optional<failure> cause;
-  std::exception_ptr exception;
-};
-
-} // namespace internal
 
 namespace {
 
@@ -49,6 +35,46 @@ description describe_exception(const std::exception_ptr& exception) {
   }
 }
 
+} // namespace
+
+namespace internal {
+
+struct failure_record {
+  std::uint64_t id;
+  std::string type;
+  std::string text;
+  std::string runnable;
+  std::string node;
+  std::string activity;
+  std::optional<failure> cause;
+  std::exception_ptr exception;
+  mutable std::atomic<bool> claimed{false};
+
+  failure_record(std::uint64_t number, description what, std::string where,
+                 std::string doing, std::optional<failure> before,
+                 std::exception_ptr thrown)
+    : id(number),
+      type(std::move(what.type)),
+      text(std::move(what.text)),
+      runnable(std::move(where)),
+      node(node_name()),
+      activity(std::move(doing)),
+      cause(std::move(before)),
+      exception(std::move(thrown)) {}
+};
+
+bool failure_access::claim(const failure& x) noexcept {
+  return !x.record_->claimed.exchange(true);
+}
+
+bool failure_access::is_claimed(const failure& x) noexcept {
+  return x.record_->claimed.load();
+}
+
+} // namespace internal
+
+namespace {
+
 /// The failure that this thread rethrew last.
 thread_local std::optional<failure> last_rethrown;
 
@@ -61,10 +87,8 @@ failure::failure(std::exception_ptr exception, std::string runnable,
       std::invalid_argument("a failure was reported without an exception"));
   auto what = describe_exception(exception);
   record_ = std::make_shared<const internal::failure_record>(
-    internal::failure_record{++last_id, std::move(what.type),
-                             std::move(what.text), std::move(runnable),
-                             internal::node_name(), std::move(activity),
-                             std::move(cause), std::move(exception)});
+    ++last_id, std::move(what), std::move(runnable), std::move(activity),
+    std::move(cause), std::move(exception));
 }
 
 failure::failure(std::exception_ptr exception)

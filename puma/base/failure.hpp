@@ -13,7 +13,8 @@ namespace puma {
 
 namespace internal {
 struct failure_record;
-}
+struct failure_access;
+} // namespace internal
 
 /// What ended a runnable or a stream: the exception, and where it came from.
 ///
@@ -65,6 +66,8 @@ class failure {
   [[nodiscard]] std::string describe() const;
 
  private:
+  friend struct internal::failure_access;
+
   std::shared_ptr<const internal::failure_record> record_;
 };
 

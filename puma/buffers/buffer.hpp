@@ -74,6 +74,13 @@ class buffer {
     return *core_;
   }
 
+  /// The same, for those that keep it.
+  [[nodiscard]] const detail::buffer_core_ptr& shared_core() const {
+    if (!core_)
+      detail::throw_no_buffer();
+    return core_;
+  }
+
  private:
   detail::buffer_core_ptr core_;
 };

@@ -72,20 +72,31 @@ struct input_ops {
 struct subscriber_access {
   /// Destroys what a hook has seen, and frees its place, also when it throws.
   template <class T>
-  struct consumed {
-    read_window& in;
-    std::atomic<std::uint64_t>& released;
-    std::size_t count;
+  class consumed {
+   public:
+    consumed(read_window& in, std::atomic<std::uint64_t>& released,
+             std::size_t count) noexcept
+      : in_(in),
+        released_(released),
+        count_(count) {}
 
     consumed(const consumed&) = delete;
     consumed& operator=(const consumed&) = delete;
 
     ~consumed() {
-      value_ops_of<T>::destroy(in.next, count);
-      in.next += count * sizeof(T);
-      released.store(released.load(std::memory_order_relaxed) + count,
-                     std::memory_order_release);
+      value_ops_of<T>::destroy(in_.next, count_);
+      in_.next += count_ * sizeof(T);
+      released_.store(released_.load(std::memory_order_relaxed) + count_,
+                      std::memory_order_release);
     }
+
+    /// Nothing was seen after all.
+    void withdraw() noexcept { count_ = 0; }
+
+   private:
+    read_window& in_;
+    std::atomic<std::uint64_t>& released_;
+    std::size_t count_;
   };
 
   template <class T>
@@ -97,20 +108,11 @@ struct subscriber_access {
     if (self.takes_batches_) {
       const auto count = static_cast<std::size_t>(in.limit - in.next)
                          / sizeof(T);
-      const std::span<T> values{reinterpret_cast<T*>(in.next), count};
+      consumed<T> done{in, released, count};
+      self.on_values({reinterpret_cast<T*>(in.next), count});
       // The default clears the flag and takes nothing.
-      struct batch_guard {
-        subscriber<T>& self;
-        read_window& in;
-        std::atomic<std::uint64_t>& released;
-        std::size_t count;
-        ~batch_guard() {
-          if (self.takes_batches_)
-            consumed<T>{in, released, count};
-        }
-      };
-      const batch_guard guard{self, in, released, count};
-      self.on_values(values);
+      if (!self.takes_batches_)
+        done.withdraw();
     }
     if (self.takes_batches_)
       return;
@@ -122,6 +124,15 @@ struct subscriber_access {
       if ((attention.load(std::memory_order_relaxed) & mask) != 0)
         return;
     }
+  }
+
+  /// Hands over a single value, by whichever hook is overridden.
+  template <class T>
+  static void hand_over(subscriber<T>& to, T& value) {
+    if (to.takes_batches_)
+      to.on_values({&value, 1});
+    if (!to.takes_batches_)
+      to.on_value(value);
   }
 
   template <class T>

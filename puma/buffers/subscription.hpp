@@ -105,7 +105,8 @@ class subscription {
   /// Hands exactly one event that is there now, a value or the end of the
   /// stream, to `to`, and says which; `empty` when there is none.
   receive_status call_events(subscriber<T>& to) {
-    return call_events([&to](T& value) { to.on_value(value); },
+    using access = detail::subscriber_access;
+    return call_events([&to](T& value) { access::hand_over(to, value); },
                        [&to](const failure* error) { to.on_complete(error); });
   }
 

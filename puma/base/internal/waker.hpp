@@ -11,8 +11,12 @@ namespace wake {
 
 using bits = std::uint32_t;
 
-inline constexpr bits data = 1u << 2; ///< An input has values, or its end.
-inline constexpr bits room = 1u << 3; ///< A full output has room again.
+inline constexpr bits data = 1u << 2;   ///< An input has values, or its end.
+inline constexpr bits room = 1u << 3;   ///< A full output has room again.
+inline constexpr bits stop = 1u << 4;   ///< End after the value in hand.
+inline constexpr bits drain = 1u << 5;  ///< Make no new values.
+inline constexpr bits mail = 1u << 6;   ///< The actor's mailbox has messages.
+inline constexpr bits change = 1u << 7; ///< Something waited for may hold now.
 
 } // namespace wake
 

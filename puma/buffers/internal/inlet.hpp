@@ -39,6 +39,11 @@ class inlet : public detail::read_window {
   /// Tells that the owner was armed: there may be something now.
   void set_busy() noexcept { idle_ = false; }
 
+  /// The count of values consumed so far, which only the owner changes.
+  [[nodiscard]] std::atomic<std::uint64_t>& released() noexcept {
+    return queue_->released_;
+  }
+
   /// Counts `count` values, which the caller has destroyed, as consumed.
   void release(std::size_t count) noexcept {
     auto& counter = queue_->released_;

@@ -116,6 +116,7 @@ publish_status outlet::publish_direct(void* value, time_point deadline) {
   wake_list wakes;
   queue::guard lock{queue_->mutex_};
   auto& q = *queue_;
+  was_woken_ = false; // for an earlier value: this one queues up anew
   for (bool first_try = true;; first_try = false) {
     if (q.unreachable(*this)) {
       ++q.stats_.after_end;
@@ -124,15 +125,17 @@ publish_status outlet::publish_direct(void* value, time_point deadline) {
     const bool replaces = policy_ == policy::drop_oldest
                           || policy_ == policy::latest;
     if (replaces || q.room() != 0) {
-      ++q.reserved_;
       q.ops_.construct(q.append_place(wakes), value);
+      ++q.reserved_;
       if (replaces) {
         const auto before = q.stats_.dropped_oldest;
         q.drop_oldest_beyond(policy_ == policy::latest ? 1 : q.capacity_);
         const auto dropped = q.stats_.dropped_oldest - before;
-        lock.unlock();
+        // A publisher that blocks by its own options may get in now.
+        if (q.first_waiter_)
+          q.wake_waiters(wakes);
         if (dropped != 0)
-          q.notify_(q, queue::event::dropped_oldest, dropped);
+          q.report_drops(queue::event::dropped_oldest, dropped, lock);
       } else if (q.first_waiter_) {
         q.wake_waiters(wakes);
       }
@@ -185,8 +188,7 @@ publish_status outlet::refuse(queue::guard& lock) {
                       + " values and its policy is to fail"};
   }
   ++q.stats_.dropped_newest;
-  lock.unlock();
-  q.notify_(q, queue::event::dropped_newest, 1);
+  q.report_drops(queue::event::dropped_newest, 1, lock);
   return publish_status::full;
 }
 
@@ -250,6 +252,7 @@ bool outlet::reserve(wake_list& wakes) {
     q.reserved_ += more;
     credit_ += more;
     limit += more * q.ops_.size;
+    was_woken_ = false;
     return true;
   }
   if (own_ && next) {
@@ -268,6 +271,7 @@ bool outlet::reserve(wake_list& wakes) {
   credit_ += usable;
   next = own_->at(0, q.ops_);
   limit = next + usable * q.ops_.size;
+  was_woken_ = false;
   return true;
 }
 
@@ -402,6 +406,7 @@ bool outlet::drain_outbox(wake_list& wakes) noexcept {
       }
       q.reserved_ += granted;
       outbox_count_ -= granted;
+      was_woken_ = false; // had its turn
       if (auto* left = q.append(x, wakes))
         q.recycle(left);
     }

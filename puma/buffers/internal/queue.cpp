@@ -2,9 +2,11 @@
 
 #include "puma/buffers/internal/queue.hpp"
 
+#include "puma/base/internal/wait_driver.hpp"
 #include "puma/buffers/internal/outlet.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <utility>
 
 namespace puma::internal {
@@ -23,6 +25,9 @@ constexpr std::size_t most_spare_bytes = 64 * 1024;
 /// their own if that costs at most this many bytes: otherwise many small
 /// hand-overs to a slow subscription would each hold a whole chunk.
 constexpr std::size_t merge_bytes = 256;
+
+/// Drops may be as frequent as values: their log lines must not be.
+constexpr std::chrono::seconds between_reports{1};
 
 std::uint32_t limit_for(std::size_t capacity, std::size_t value_size) {
   const auto fit = std::max<std::size_t>(chunk_bytes / value_size, 1);
@@ -50,6 +55,10 @@ queue::~queue() {
     delete_chunk(spare_, ops_);
     spare_ = next;
   }
+  if (newest_report_.pending != 0)
+    notify_(*this, event::dropped_newest, newest_report_.pending);
+  if (oldest_report_.pending != 0)
+    notify_(*this, event::dropped_oldest, oldest_report_.pending);
   if (left + stats_.left_over != 0 && options_.warn_about_leftovers)
     notify_(*this, event::left_over, left + stats_.left_over);
 }
@@ -262,6 +271,21 @@ void queue::end_with(const failure& error, wake_list& wakes) {
   ending_ = ending::failed;
   wake_consumer(wakes);
   wake_all_waiters(wakes);
+}
+
+void queue::report_drops(event what, std::uint64_t count, guard& lock) {
+  auto& report = what == event::dropped_newest ? newest_report_
+                                               : oldest_report_;
+  report.pending += count;
+  const auto now = current_time();
+  if (now < report.due) {
+    lock.unlock();
+    return;
+  }
+  report.due = now + between_reports;
+  const auto due = std::exchange(report.pending, 0);
+  lock.unlock();
+  notify_(*this, what, due);
 }
 
 } // namespace puma::internal

@@ -95,6 +95,12 @@ class queue : public std::enable_shared_from_this<queue> {
 
   enum class ending { open, completed, failed };
 
+  /// Drops of one kind: how many have yet to be reported, and from when on.
+  struct drop_report {
+    std::uint64_t pending = 0;
+    time_point due = time_point::min();
+  };
+
   using guard = std::unique_lock<std::mutex>;
 
   // All of the following need the mutex.
@@ -115,6 +121,10 @@ class queue : public std::enable_shared_from_this<queue> {
   void remove_waiter(outlet& x) noexcept;
   void end_if_done(wake_list& wakes) noexcept;
   void end_with(const failure& error, wake_list& wakes);
+
+  /// Counts `count` drops and unlocks; reports now and then what they add up
+  /// to.
+  void report_drops(event what, std::uint64_t count, guard& lock);
 
   const std::string name_;
   const detail::value_ops& ops_;
@@ -143,6 +153,8 @@ class queue : public std::enable_shared_from_this<queue> {
   std::uint32_t handles_ = 0;
   std::unique_ptr<failure> error_;
   buffer_stats stats_;
+  drop_report newest_report_;
+  drop_report oldest_report_;
 
   // Written by the consumer alone, and often: on a line of its own.
   alignas(64) std::atomic<std::uint64_t> released_{0};

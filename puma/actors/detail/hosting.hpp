@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#pragma once
+
+#include "puma/buffers/detail/ends.hpp"
+#include "puma/buffers/subscriber.hpp"
+
+#include <memory>
+#include <string>
+#include <type_traits>
+#include <vector>
+
+namespace puma {
+
+class runnable;
+class source_runnable;
+
+namespace internal {
+class task;
+} // namespace internal
+
+} // namespace puma
+
+/// What runnables need from the host that runs them.
+namespace puma::detail {
+
+/// Returns the host whose hook, or whose construction of a runnable, is running
+/// on this thread; throws `usage_error` that names `runnable` if there is none.
+[[nodiscard]] internal::task& hosting_task(const std::string& runnable);
+
+/// Adds an input, to be called from the host's scope.
+void add_input(internal::task& host, const buffer_core& source,
+               const input_ops& ops, void* subscriber);
+
+/// Declares that the runnable has inputs, and is wrong without any.
+void require_input(internal::task& host);
+
+/// Declares `source` as what the host asks for values.
+void set_source(internal::task& host, source_runnable& source);
+
+/// Makes one runnable in the scope where it will live.
+class recipe {
+ public:
+  virtual ~recipe() = default;
+
+  /// Makes the runnable; called at most once.
+  [[nodiscard]] virtual std::unique_ptr<runnable> make() = 0;
+
+  /// Returns a name to be known by before the runnable exists.
+  [[nodiscard]] virtual std::string name() const = 0;
+
+  /// The buffers that the runnable may publish to. Their streams are held open
+  /// until it has been made.
+  std::vector<buffer_core_ptr> buffers;
+};
+
+using recipe_ptr = std::unique_ptr<recipe>;
+
+} // namespace puma::detail

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#pragma once
+
+#include "puma/actors/internal/task.hpp"
+
+#include <caf/event_based_actor.hpp>
+
+namespace puma::internal {
+
+/// The actor that hosts one runnable: gives the task CAF's threads, mailbox,
+/// identity and monitors.
+///
+/// Wakes do not go through the mailbox. The task's own word of bits says
+/// whether the actor is scheduled, for messages too: a message is one more
+/// reason to wake. So waking allocates nothing, and a mailbox holds messages
+/// only.
+class host final : public caf::event_based_actor, public task {
+ public:
+  /// How the task gets a thread.
+  enum class mode {
+    pooled,      ///< From the scheduler, slice by slice.
+    detached,    ///< It has one of its own.
+    cooperative, ///< The test's thread, also for runnables that may wait.
+  };
+
+  host(caf::actor_config& cfg, task::record_ptr record, host::mode how,
+       bool may_wait);
+
+  ~host() override;
+
+  // -- implementation of task -------------------------------------------------
+
+  void retain() noexcept override;
+  void drop() noexcept override;
+
+  // -- overridden functions of the actor --------------------------------------
+
+  const char* name() const override;
+  void launch(caf::execution_unit* eu, bool lazy, bool hide) override;
+  void enqueue(caf::mailbox_element_ptr what, caf::execution_unit* eu) override;
+  caf::resumable::resume_result resume(caf::execution_unit* eu,
+                                       std::size_t throughput) override;
+  caf::behavior make_behavior() override;
+
+ protected:
+  void submit(urgency how) noexcept override;
+  bool handle_mail() override;
+
+ private:
+  const mode mode_;
+};
+
+} // namespace puma::internal

@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "puma/actors/internal/registry.hpp"
+
+#include "puma/actors/internal/task.hpp"
+#include "puma/base/error.hpp"
+#include "puma/base/internal/failure_access.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace puma::internal {
+
+registry::registry(launcher launch) : launch_(std::move(launch)) {}
+
+void registry::close() {
+  const guard lock{mutex_};
+  launch_ = nullptr;
+}
+
+// -- the life of a runnable ---------------------------------------------------
+
+registry::record_ptr registry::prepare(bool own_thread,
+                                       detail::recipe_ptr recipe) {
+  return std::make_shared<run_record>(shared_from_this(), own_thread,
+                                      std::move(recipe));
+}
+
+void registry::start(const record_ptr& x) {
+  {
+    const guard lock{mutex_};
+    if (x->phase != run_phase::prepared)
+      throw usage_error{shown_name(*x) + ": started already"};
+    if (!launch_)
+      throw usage_error{shown_name(*x)
+                        + ": its runtime is gone; a runtime must outlive its "
+                          "runners"};
+    for (auto& buffer : x->recipe->buffers)
+      buffer->queue()->add_token();
+    x->phase = run_phase::starting;
+    x->next = std::exchange(first_live_, x.get());
+    if (x->next)
+      x->next->previous = x.get();
+    ++live_;
+    teardown_until_.reset();
+  }
+  // The host keeps the record; from here on it may end at any time.
+  auto* running = launch_(x);
+  {
+    wake_list wakes;
+    const guard lock{mutex_};
+    if (x->phase != run_phase::ended) {
+      x->running = std::exchange(running, nullptr);
+      if (x->early_signals != 0)
+        signal(*x, x->early_signals, wakes);
+    }
+  }
+  if (running)
+    running->drop();
+}
+
+void registry::constructed(run_record& x, std::string name, run_kind kind) {
+  wake_list wakes;
+  const guard lock{mutex_};
+  x.name = std::move(name);
+  x.kind = kind;
+  x.phase = run_phase::running;
+  if (kind == run_kind::passive)
+    ++live_passive_;
+  waiting_.wake_all(wakes);
+}
+
+void registry::ended(run_record& x, const failure* error, bool untaken) {
+  task* running = nullptr;
+  {
+    wake_list wakes;
+    const guard lock{mutex_};
+    x.phase = run_phase::ended;
+    if (error)
+      x.error = std::make_unique<failure>(*error);
+    if (untaken && !failure_access::is_claimed(*error)
+        && std::none_of(untaken_.begin(), untaken_.end(),
+                        [&](const auto& y) { return y.id() == error->id(); }))
+      untaken_.push_back(*error);
+    remove_live(x);
+    running = std::exchange(x.running, nullptr);
+    waiting_.wake_all(wakes);
+  }
+  if (running)
+    running->drop();
+}
+
+void registry::remove_live(run_record& x) noexcept {
+  (x.previous ? x.previous->next : first_live_) = x.next;
+  if (x.next)
+    x.next->previous = x.previous;
+  x.previous = x.next = nullptr;
+  --live_;
+  if (x.kind == run_kind::passive)
+    --live_passive_;
+}
+
+void registry::stop(run_record& x) {
+  wake_list wakes;
+  const guard lock{mutex_};
+  signal(x, wake::stop, wakes);
+}
+
+void registry::signal(run_record& x, wake::bits what, wake_list& wakes) {
+  if (x.running)
+    wakes.add(*x.running, what);
+  else
+    x.early_signals |= what;
+}
+
+void registry::signal_all(wake::bits what) {
+  wake_list wakes;
+  const guard lock{mutex_};
+  for (auto* x = first_live_; x; x = x->next)
+    signal(*x, what, wakes);
+}
+
+// -- waiting ------------------------------------------------------------------
+
+bool registry::wait_until_running(run_record& x, time_point deadline) {
+  guard lock{mutex_};
+  return waiting_.wait(lock, deadline, shown_name(x), [&x] {
+    return x.phase == run_phase::running || x.phase == run_phase::ended;
+  });
+}
+
+bool registry::wait_until_ended(run_record& x, time_point deadline) {
+  guard lock{mutex_};
+  return waiting_.wait(lock, deadline, shown_name(x), [&x] {
+    return x.phase == run_phase::ended || x.phase == run_phase::prepared;
+  });
+}
+
+registry::streams registry::wait_for_streams(time_point deadline) {
+  guard lock{mutex_};
+  const bool over = waiting_.wait(lock, deadline, "runtime", [this] {
+    return live_ == live_passive_ || !untaken_.empty();
+  });
+  if (!over)
+    return streams::timed_out;
+  return untaken_.empty() ? streams::ended : streams::failed;
+}
+
+bool registry::wait_for_stream_ends(time_point deadline) {
+  guard lock{mutex_};
+  return waiting_.wait(lock, deadline, "runtime",
+                       [this] { return live_ == live_passive_; });
+}
+
+bool registry::wait_for_all(time_point deadline) {
+  guard lock{mutex_};
+  return waiting_.wait(lock, deadline, "runtime",
+                       [this] { return live_ == 0; });
+}
+
+time_point registry::teardown_deadline() {
+  const guard lock{mutex_};
+  if (!teardown_until_)
+    teardown_until_ = deadline_after(teardown_timeout);
+  return *teardown_until_;
+}
+
+// -- observers ----------------------------------------------------------------
+
+std::string registry::shown_name(const run_record& x) {
+  return "runnable '" + x.name + "'";
+}
+
+std::vector<registry::live_runnable> registry::live() const {
+  std::vector<live_runnable> result;
+  const guard lock{mutex_};
+  for (auto* x = first_live_; x; x = x->next)
+    result.push_back(
+      {x->name, x->running ? x->running->activity() : "starting"});
+  std::reverse(result.begin(), result.end());
+  return result;
+}
+
+std::string registry::display_name(const run_record& x) const {
+  const guard lock{mutex_};
+  return shown_name(x);
+}
+
+bool registry::is_prepared(const run_record& x) const {
+  const guard lock{mutex_};
+  return x.phase == run_phase::prepared;
+}
+
+bool registry::is_alive(const run_record& x) const {
+  const guard lock{mutex_};
+  return x.phase == run_phase::starting || x.phase == run_phase::running;
+}
+
+std::optional<failure> registry::error_of(const run_record& x) const {
+  const guard lock{mutex_};
+  return x.error ? std::optional{*x.error} : std::nullopt;
+}
+
+std::string registry::activity_of(const run_record& x) const {
+  const guard lock{mutex_};
+  return x.running ? x.running->activity() : "ended";
+}
+
+std::optional<failure> registry::claim_any() {
+  const guard lock{mutex_};
+  if (untaken_.empty())
+    return std::nullopt;
+  auto result = std::move(untaken_.front());
+  untaken_.erase(untaken_.begin());
+  failure_access::claim(result);
+  return result;
+}
+
+std::optional<failure> registry::claim(const run_record& x) {
+  const guard lock{mutex_};
+  if (!x.error)
+    return std::nullopt;
+  const auto i = std::find_if(
+    untaken_.begin(), untaken_.end(),
+    [&x](const failure& y) { return y.id() == x.error->id(); });
+  if (i == untaken_.end())
+    return std::nullopt;
+  auto result = std::move(*i);
+  untaken_.erase(i);
+  failure_access::claim(result);
+  return result;
+}
+
+// -- buffers ------------------------------------------------------------------
+
+void registry::adopt(const std::shared_ptr<queue>& x) {
+  const guard lock{mutex_};
+  if (buffers_.size() >= prune_at_) {
+    std::erase_if(buffers_, [](const auto& y) { return y.expired(); });
+    prune_at_ = std::max<std::size_t>(64, 2 * buffers_.size());
+  }
+  buffers_.push_back(x);
+}
+
+std::vector<std::shared_ptr<queue>> registry::buffers() const {
+  std::vector<std::shared_ptr<queue>> result;
+  const guard lock{mutex_};
+  for (auto& x : buffers_)
+    if (auto ptr = x.lock())
+      result.push_back(std::move(ptr));
+  return result;
+}
+
+} // namespace puma::internal

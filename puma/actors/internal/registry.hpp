@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#pragma once
+
+#include "puma/actors/internal/run_record.hpp"
+#include "puma/base/internal/parker.hpp"
+#include "puma/buffers/internal/queue.hpp"
+#include "puma/buffers/internal/waiting.hpp"
+
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+namespace puma::internal {
+
+/// Knows every runnable and buffer of one runtime, and every error that nobody
+/// has taken yet. Shared by the runtime, the runners and the hosts, so that a
+/// runner may outlive its runtime.
+///
+/// *Threads.* All functions may be called from any thread.
+class registry : public std::enable_shared_from_this<registry> {
+ public:
+  using record_ptr = std::shared_ptr<run_record>;
+
+  /// Creates the actor that hosts a record, already scheduled; returns the task
+  /// with a reference for the record.
+  using launcher = std::function<task*(const record_ptr&)>;
+
+  explicit registry(launcher launch);
+
+  /// Refuses to start more: the runtime is going.
+  void close();
+
+  // -- the life of a runnable -------------------------------------------------
+
+  record_ptr prepare(bool own_thread, detail::recipe_ptr recipe);
+
+  /// Starts a prepared runnable.
+  void start(const record_ptr& x);
+
+  /// Called by the host once the runnable exists.
+  void constructed(run_record& x, std::string name, run_kind kind);
+
+  /// Called by the host when the runnable is gone. `error` is what ended it;
+  /// `untaken` says that it now belongs to the owner.
+  void ended(run_record& x, const failure* error, bool untaken);
+
+  /// Tells a runnable to stop.
+  void stop(run_record& x);
+
+  /// Signals all live runnables.
+  void signal_all(wake::bits what);
+
+  // -- waiting ----------------------------------------------------------------
+
+  bool wait_until_running(run_record& x, time_point deadline);
+  bool wait_until_ended(run_record& x, time_point deadline);
+
+  /// What `wait_for_streams` ran into.
+  enum class streams { ended, failed, timed_out };
+
+  /// Waits until no stream runnable is alive, or somebody fails and nobody
+  /// takes the error.
+  streams wait_for_streams(time_point deadline);
+
+  /// Waits until no stream runnable is alive, whatever happens to others.
+  bool wait_for_stream_ends(time_point deadline);
+
+  /// Waits until nothing is alive.
+  bool wait_for_all(time_point deadline);
+
+  /// The deadline that all runners torn down in a row share.
+  time_point teardown_deadline();
+
+  // -- observers --------------------------------------------------------------
+
+  struct live_runnable {
+    std::string name;
+    std::string activity;
+  };
+
+  [[nodiscard]] std::vector<live_runnable> live() const;
+  [[nodiscard]] std::string display_name(const run_record& x) const;
+  [[nodiscard]] bool is_prepared(const run_record& x) const;
+  [[nodiscard]] bool is_alive(const run_record& x) const;
+  [[nodiscard]] std::optional<failure> error_of(const run_record& x) const;
+  [[nodiscard]] std::string activity_of(const run_record& x) const;
+
+  /// Returns an error that nobody has taken, and takes it; nothing if none.
+  std::optional<failure> claim_any();
+
+  /// Takes `x`'s error if it is still to be thrown.
+  std::optional<failure> claim(const run_record& x);
+
+  // -- buffers ----------------------------------------------------------------
+
+  void adopt(const std::shared_ptr<queue>& x);
+  [[nodiscard]] std::vector<std::shared_ptr<queue>> buffers() const;
+
+  std::chrono::nanoseconds teardown_timeout{std::chrono::seconds{30}};
+
+ private:
+  using guard = std::unique_lock<std::mutex>;
+
+  [[nodiscard]] static std::string shown_name(const run_record& x);
+  static void signal(run_record& x, wake::bits what, wake_list& wakes);
+  void remove_live(run_record& x) noexcept;
+
+  launcher launch_;
+  mutable std::mutex mutex_;
+  waiting_list waiting_;
+  run_record* first_live_ = nullptr;
+  std::size_t live_ = 0;
+  std::size_t live_passive_ = 0;
+  std::vector<failure> untaken_;
+  std::vector<std::weak_ptr<queue>> buffers_;
+  std::size_t prune_at_ = 64;
+  std::optional<time_point> teardown_until_;
+};
+
+} // namespace puma::internal

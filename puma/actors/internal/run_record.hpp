@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#pragma once
+
+#include "puma/actors/detail/hosting.hpp"
+#include "puma/base/failure.hpp"
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+
+namespace puma::internal {
+
+class registry;
+class task;
+
+/// How far a runnable has come.
+enum class run_phase : std::uint8_t {
+  prepared, ///< Not started yet.
+  starting, ///< Started, not constructed yet.
+  running,  ///< Constructed.
+  ended,    ///< The object is gone.
+};
+
+/// What ends a runnable.
+enum class run_kind : std::uint8_t {
+  unknown, ///< Not constructed yet.
+  stream,  ///< Has inputs, or is a source: ends with its streams.
+  passive, ///< Lives until it is stopped.
+};
+
+/// What the owner's side knows of one runnable. Outlives the runnable; guarded
+/// by the registry's mutex, save for the constants.
+struct run_record {
+  const std::shared_ptr<registry> owner;
+  const bool own_thread;
+  run_phase phase = run_phase::prepared;
+  run_kind kind = run_kind::unknown;
+  std::uint32_t early_signals = 0; // came before the host was known
+  detail::recipe_ptr recipe;       // until the construction
+  std::string name;                // the type's name until the construction
+  task* running = nullptr;         // holds a reference while not null
+  std::unique_ptr<failure> error;  // what ended it
+  run_record* previous = nullptr;  // among the live ones
+  run_record* next = nullptr;
+
+  run_record(std::shared_ptr<registry> o, bool thread, detail::recipe_ptr r)
+    : owner(std::move(o)),
+      own_thread(thread),
+      recipe(std::move(r)) {
+    name = recipe->name();
+  }
+};
+
+} // namespace puma::internal

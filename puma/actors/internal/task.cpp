@@ -1,0 +1,568 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "puma/actors/internal/task.hpp"
+
+#include "puma/actors/internal/registry.hpp"
+#include "puma/actors/source_runnable.hpp"
+#include "puma/base/error.hpp"
+#include "puma/base/internal/wait_driver.hpp"
+#include "puma/logging/log.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+namespace puma::internal {
+
+namespace {
+
+using namespace std::chrono_literals;
+
+/// A slice gives way to other runnables after this time.
+constexpr auto slice_time = 250us;
+
+/// Within a slice, results are made visible at least this often.
+constexpr auto flush_time = 50us;
+
+/// Values between two looks at the clock: fast hooks pay for few looks, slow
+/// hooks are noticed soon.
+constexpr std::uint32_t longest_stride = 64;
+constexpr auto short_stride_time = 5us;
+constexpr auto long_stride_time = 20us;
+
+void adapt(std::uint32_t& stride, std::chrono::nanoseconds took) noexcept {
+  if (took < short_stride_time)
+    stride = std::min(stride * 2, longest_stride);
+  else if (took > long_stride_time)
+    stride = std::max(stride / 4, 1u);
+}
+
+constexpr const char* waiting_activity = "waiting";
+
+} // namespace
+
+struct task::input {
+  std::unique_ptr<inlet> end;
+  const detail::input_ops& ops;
+  void* subscriber;
+  std::uint32_t stride = 1;
+  bool done = false; // its subscriber has had on_complete
+};
+
+/// Looks at the time between strides of values.
+class task::slice_clock {
+ public:
+  enum class verdict { go_on, flush, yield };
+
+  explicit slice_clock(task& self) : self_(self) {}
+
+  /// To be called after a full stride.
+  verdict after(std::uint32_t& stride) {
+    const auto now = current_time();
+    if (start_ == time_point{}) {
+      start_ = flushed_ = last_ = now;
+      stride = std::min(stride * 2, longest_stride);
+      return verdict::go_on;
+    }
+    adapt(stride, now - last_);
+    last_ = now;
+    if (now - start_ >= slice_time)
+      return verdict::yield;
+    if (now - flushed_ >= flush_time) {
+      flushed_ = now;
+      return verdict::flush;
+    }
+    return verdict::go_on;
+  }
+
+  /// The same, with the consequence of `flush` carried out.
+  bool must_yield(std::uint32_t& stride) {
+    switch (after(stride)) {
+    case verdict::yield:
+      return true;
+    case verdict::flush:
+      self_.pause();
+      self_.fire_pending_wakes();
+      break;
+    case verdict::go_on:
+      break;
+    }
+    return false;
+  }
+
+ private:
+  task& self_;
+  time_point start_{};
+  time_point flushed_{};
+  time_point last_{};
+};
+
+/// Says what the task is doing, for reports and error records. An exception
+/// that passes by leaves it standing until the record has been made.
+class task::activity_guard {
+ public:
+  activity_guard(task& self, const char* what) : self_(self) {
+    self_.activity_.store(what, std::memory_order_relaxed);
+  }
+
+  activity_guard(const activity_guard&) = delete;
+  activity_guard& operator=(const activity_guard&) = delete;
+
+  ~activity_guard() {
+    if (std::uncaught_exceptions() == exceptions_)
+      self_.activity_.store(waiting_activity, std::memory_order_relaxed);
+  }
+
+ private:
+  task& self_;
+  const int exceptions_ = std::uncaught_exceptions();
+};
+
+/// Makes the task the one whose hooks run on this thread.
+class task::scope {
+ public:
+  explicit scope(task& self)
+    : self_(self),
+      outer_(std::exchange(party::current(), &self)) {
+    for (auto* x : self_.outputs_)
+      x->enter_scope();
+  }
+
+  scope(const scope&) = delete;
+  scope& operator=(const scope&) = delete;
+
+  ~scope() {
+    for (auto* x : self_.outputs_)
+      x->leave_scope();
+    party::current() = outer_;
+  }
+
+ private:
+  task& self_;
+  party* outer_;
+};
+
+task::task(record_ptr record, bool may_wait)
+  : bits_(scheduled),
+    may_wait_(may_wait),
+    record_(std::move(record)) {}
+
+task::~task() = default;
+
+// -- waking -------------------------------------------------------------------
+
+bool task::arm(wake::bits what) noexcept {
+  const auto before = bits_.fetch_or(what | scheduled,
+                                     std::memory_order_acq_rel);
+  if ((before & scheduled) == 0) {
+    retain();
+    return true;
+  }
+  // A dedicated runnable may be asleep inside of a hook. It is woken right
+  // here: the task may have gone to sleep and been scheduled anew by the time
+  // the caller would fire.
+  if ((before & parked) != 0
+      && (bits_.fetch_and(~parked, std::memory_order_acq_rel) & parked) != 0)
+    futex_wake(bits_, 1);
+  return false;
+}
+
+void task::fire(urgency how) noexcept {
+  submit(how);
+}
+
+void task::signal(wake::bits what) noexcept {
+  wake_list wakes;
+  wakes.add(*this, what);
+}
+
+bool task::may_wait() const noexcept {
+  return may_wait_;
+}
+
+void task::wait(time_point deadline) {
+  pending_.fire(urgency::at_once);
+  for (;;) {
+    auto seen = bits_.load(std::memory_order_acquire);
+    if (stopping_ || (seen & wake::stop) != 0)
+      throw stopped{"runnable '" + record_->name
+                    + "': told to stop while it waited"};
+    constexpr auto reasons = wake::data | wake::room | wake::change;
+    if ((seen & reasons) != 0) {
+      // Which inputs the data is for is sorted out at the next slice.
+      bits_.fetch_and(~(reasons & ~wake::data), std::memory_order_acq_rel);
+      if ((seen & wake::data) != 0) {
+        bits_.fetch_and(~wake::data, std::memory_order_acq_rel);
+        for (auto& in : inputs_)
+          in->end->set_busy();
+      }
+      return;
+    }
+    if (deadline != no_deadline && current_time() >= deadline)
+      return;
+    if (auto* driver = wait_driver::of_this_thread()) {
+      // The driver runs other tasks on this thread in the meantime.
+      auto* self = std::exchange(party::current(), nullptr);
+      try {
+        driver->drive(deadline);
+      } catch (...) {
+        party::current() = self;
+        throw;
+      }
+      party::current() = self;
+      continue;
+    }
+    if (bits_.compare_exchange_weak(seen, seen | parked,
+                                    std::memory_order_acq_rel)) {
+      futex_wait(bits_, seen | parked, deadline);
+      bits_.fetch_and(~parked, std::memory_order_acq_rel);
+    }
+  }
+}
+
+void task::output_blocked() noexcept {
+  bits_.fetch_or(blocked, std::memory_order_relaxed);
+}
+
+wake_list& task::pending_wakes() noexcept {
+  return pending_;
+}
+
+void task::fire_pending_wakes() noexcept {
+  pending_.fire(urgency::at_once);
+}
+
+void task::adopt(outlet& x) {
+  outputs_.push_back(&x);
+  x.enter_scope();
+}
+
+void task::forget(outlet& x) noexcept {
+  std::erase(outputs_, &x);
+}
+
+// -- what the runnable declares -----------------------------------------------
+
+void task::add_input(std::shared_ptr<queue> source,
+                     const detail::input_ops& ops, void* subscriber) {
+  for (auto& in : inputs_)
+    if (&in->end->source() == source.get())
+      throw usage_error{"buffer '" + source->name()
+                        + "': is an input of this runnable already"};
+  inputs_.push_back(std::unique_ptr<input>{new input{
+    std::make_unique<inlet>(std::move(source), this), ops, subscriber}});
+  ++open_inputs_;
+}
+
+void task::require_input() noexcept {
+  needs_input_ = true;
+}
+
+void task::set_source(source_runnable& x) noexcept {
+  source_ = &x;
+}
+
+void task::stop_self() noexcept {
+  bits_.fetch_or(wake::stop, std::memory_order_relaxed);
+}
+
+// -- a slice ------------------------------------------------------------------
+
+task::outcome task::run_slice() {
+  const scope in{*this};
+  for (;;) {
+    take_signals(bits_.fetch_and(~signals, std::memory_order_acq_rel));
+    auto result = outcome::idle;
+    if (!was_constructed_ && !construct())
+      result = outcome::ended;
+    else
+      result = work();
+    if (result == outcome::ended) {
+      pending_.fire(urgency::last_act);
+      return result;
+    }
+    pause();
+    pending_.fire(urgency::last_act);
+    if (result == outcome::again)
+      return result;
+    auto now = bits_.load(std::memory_order_acquire);
+    while ((now & signals) == 0) {
+      if (bits_.compare_exchange_weak(now, now & ~scheduled,
+                                      std::memory_order_acq_rel))
+        return outcome::idle;
+    }
+  }
+}
+
+void task::take_signals(wake::bits seen) noexcept {
+  stopping_ = stopping_ || (seen & wake::stop) != 0;
+  draining_ = draining_ || (seen & wake::drain) != 0;
+  if ((seen & wake::data) != 0)
+    for (auto& in : inputs_)
+      in->end->set_busy();
+  if ((seen & wake::mail) != 0 && !handle_mail())
+    stopping_ = true;
+}
+
+bool task::construct() {
+  was_constructed_ = true;
+  // Held open by tokens until the new object has opened its publishers.
+  const auto recipe = std::move(record_->recipe);
+  auto failed = std::optional<failure>{};
+  if (!stopping_) {
+    activity_.store("constructor", std::memory_order_relaxed);
+    try {
+      object_ = recipe->make();
+      record_->owner->constructed(
+        *record_, object_->name(),
+        source_ || !inputs_.empty() ? run_kind::stream : run_kind::passive);
+      if (needs_input_ && inputs_.empty())
+        throw usage_error{"runnable '" + object_->name()
+                          + "': needs at least one input"};
+      activity_.store("on_start", std::memory_order_relaxed);
+      object_->on_start();
+    } catch (...) {
+      failed = failure_here();
+      own_error_ = true;
+    }
+    activity_.store(waiting_activity, std::memory_order_relaxed);
+  }
+  for (auto& x : recipe->buffers)
+    x->queue()->drop_token(failed && !object_ ? &*failed : nullptr);
+  if (!failed && object_)
+    return true;
+  end(std::move(failed));
+  return false;
+}
+
+task::outcome task::work() {
+  try {
+    if (stopping_)
+      return end({});
+    if ((bits_.load(std::memory_order_relaxed) & blocked) != 0
+        && !drain_outboxes())
+      return outcome::idle;
+    if (draining_ && source_)
+      return end({});
+    slice_clock clock{*this};
+    return source_ ? service_source(clock) : service_inputs(clock);
+  } catch (const stopped&) {
+    if (stopping_ || (bits_.load(std::memory_order_relaxed) & wake::stop) != 0)
+      return end({});
+    own_error_ = true;
+    return end(failure_here());
+  } catch (...) {
+    own_error_ = true;
+    return end(failure_here());
+  }
+}
+
+std::optional<task::outcome> task::interrupted() {
+  const auto now = bits_.load(std::memory_order_relaxed);
+  if ((now & attention) == 0)
+    return std::nullopt;
+  if ((now & signals & attention) != 0)
+    return outcome::again;
+  // An outbox is not empty: room will wake the task, unless there is some now.
+  return drain_outboxes() ? std::nullopt : std::optional{outcome::idle};
+}
+
+task::outcome task::service_inputs(slice_clock& clock) {
+  for (std::size_t idle = 0; idle < inputs_.size();) {
+    next_input_ = next_input_ + 1 < inputs_.size() ? next_input_ + 1 : 0;
+    auto& in = *inputs_[next_input_];
+    if (in.done || in.end->idle()) {
+      ++idle;
+      continue;
+    }
+    const auto status = in.end->refill(true);
+    if (status == receive_status::empty) {
+      ++idle;
+      continue;
+    }
+    idle = 0;
+    current_input_ = &in;
+    if (status == receive_status::value) {
+      if (auto result = service_window(in, clock))
+        return *result;
+      continue;
+    }
+    const auto error = status == receive_status::failed
+                         ? std::optional<failure>{in.end->error()}
+                         : std::nullopt;
+    deliver_end(in, error ? &*error : nullptr);
+    if (error || open_inputs_ == 0)
+      return end(error);
+    if (auto result = interrupted())
+      return *result;
+  }
+  return outcome::idle;
+}
+
+std::optional<task::outcome> task::service_window(input& in,
+                                                  slice_clock& clock) {
+  const activity_guard doing{*this, "on_value"};
+  const auto value_size = in.end->source().ops().size;
+  do {
+    const auto* before = in.end->next;
+    const auto stride = in.stride;
+    in.ops.service(in.subscriber, *in.end, stride, in.end->released(), bits_,
+                   attention);
+    const auto bytes = static_cast<std::size_t>(in.end->next - before);
+    if (auto result = interrupted())
+      return result;
+    if (bytes >= std::size_t{stride} * value_size
+        && clock.must_yield(in.stride))
+      return outcome::again;
+  } while (in.end->next != in.end->limit);
+  return std::nullopt;
+}
+
+task::outcome task::service_source(slice_clock& clock) {
+  const activity_guard doing{*this, "on_demand"};
+  for (;;) {
+    const auto stride = source_stride_;
+    for (std::uint32_t i = 0; i != stride; ++i) {
+      if (!outputs_have_room())
+        return outcome::idle; // room will wake the task
+      if (!source_->on_demand())
+        return end({});
+      if (auto result = interrupted())
+        return *result;
+    }
+    if (!any_output_live())
+      return end({});
+    if (clock.must_yield(source_stride_))
+      return outcome::again;
+  }
+}
+
+bool task::outputs_have_room() {
+  for (std::size_t i = 0; i != outputs_.size(); ++i) {
+    auto& x = *outputs_[i];
+    if (x.next == x.limit && !x.ensure_room())
+      return false;
+  }
+  return true;
+}
+
+bool task::any_output_live() const {
+  if (outputs_.empty())
+    return true; // a source may act by side effects alone
+  return std::any_of(outputs_.begin(), outputs_.end(), [](const outlet* x) {
+    return x->next != x->limit || x->live();
+  });
+}
+
+bool task::drain_outboxes() noexcept {
+  bool all = true;
+  for (auto* x : outputs_)
+    all = x->drain_outbox(pending_) && all;
+  if (all)
+    bits_.fetch_and(~blocked, std::memory_order_relaxed);
+  return all;
+}
+
+void task::pause() noexcept {
+  for (auto* x : outputs_)
+    x->flush(pending_);
+  for (auto& in : inputs_)
+    in->end->offer_room(pending_);
+}
+
+// -- the end ------------------------------------------------------------------
+
+void task::deliver_end(input& in, const failure* error) {
+  in.done = true;
+  --open_inputs_;
+  current_input_ = &in;
+  const activity_guard doing{*this, "on_complete"};
+  const bool overridden = in.ops.complete(in.subscriber, error);
+  if (overridden && error)
+    end_taken_ = true;
+}
+
+task::outcome task::end(std::optional<failure> error) {
+  for (std::size_t i = 0; object_ && i != inputs_.size(); ++i) {
+    if (inputs_[i]->done)
+      continue;
+    try {
+      deliver_end(*inputs_[i], error ? &*error : nullptr);
+    } catch (...) {
+      auto second = failure_here();
+      if (error) {
+        log(log_level::error, "puma.actors",
+            second.describe() + "; ignored, because it has failed before");
+      } else {
+        error = std::move(second);
+        own_error_ = true;
+      }
+    }
+  }
+  bool handled = false;
+  if (error && object_) {
+    activity_.store("on_error", std::memory_order_relaxed);
+    try {
+      handled = object_->on_error(*error);
+    } catch (...) {
+      log(log_level::error, "puma.actors",
+          failure_here().describe()
+            + "; ignored, because it has failed before");
+    }
+  }
+  for (auto& in : inputs_)
+    in->end->give_back();
+  const bool settled = handled || end_taken_;
+  bool passed_on = false;
+  close_outputs(error && !settled ? &*error : nullptr, passed_on);
+  activity_.store("destructor", std::memory_order_relaxed);
+  object_.reset();
+  inputs_.clear();
+  for (auto* x : std::exchange(outputs_, {}))
+    x->orphan();
+  activity_.store("ended", std::memory_order_relaxed);
+  const bool untaken = error && !settled && !passed_on;
+  if (error) {
+    exit_text_ = error->describe();
+    if (own_error_)
+      log(handled ? log_level::info : log_level::error, "puma.actors",
+          exit_text_);
+  }
+  const auto record = std::exchange(record_, nullptr);
+  record->owner->ended(*record, error ? &*error : nullptr, untaken);
+  return outcome::ended;
+}
+
+void task::close_outputs(const failure* error, bool& passed_on) {
+  for (auto* x : outputs_) {
+    if (x->ended())
+      continue;
+    if (error) {
+      passed_on = x->live() || passed_on;
+      x->fail(*error, pending_);
+    } else {
+      x->complete(pending_);
+    }
+  }
+}
+
+failure task::failure_here() const {
+  // An error that was thrown to this runnable on behalf of another one stays
+  // the same error.
+  if (auto known = current_failure())
+    return *known;
+  return failure{std::current_exception(), record_->name, describe_activity()};
+}
+
+std::string task::describe_activity() const {
+  std::string result = activity();
+  if (current_input_ && result == "on_value")
+    result += " (value "
+              + std::to_string(current_input_->end->released().load())
+              + " of buffer '" + current_input_->end->source().name() + "')";
+  else if (current_input_ && result == "on_complete")
+    result += " (of buffer '" + current_input_->end->source().name() + "')";
+  return result;
+}
+
+} // namespace puma::internal

@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#pragma once
+
+#include "puma/actors/detail/hosting.hpp"
+#include "puma/actors/internal/run_record.hpp"
+#include "puma/actors/runnable.hpp"
+#include "puma/buffers/internal/inlet.hpp"
+#include "puma/buffers/internal/outlet.hpp"
+#include "puma/buffers/internal/party.hpp"
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace puma::internal {
+
+/// Hosts one runnable: owns the user object, decides when which hook runs, and
+/// ends the runnable's streams when it is gone. Knows nothing of CAF: the actor
+/// that derives from it says how a task is scheduled.
+///
+/// *Scheduling.* One word holds what the task was woken for and whether it is
+/// scheduled. Whoever sets the first bit while it is not schedules it, once;
+/// `run_slice` takes all bits, and gives the schedule back only if no more have
+/// come. So there is one wake per idle-to-busy change, and no lost one.
+///
+/// *Threads.* `arm`, `signal` and `activity` may be called from any thread,
+/// everything else only from within `run_slice`.
+class task : public party {
+ public:
+  using record_ptr = std::shared_ptr<run_record>;
+
+  /// Starts in the scheduled state: whoever made it submits it once.
+  task(record_ptr record, bool may_wait);
+
+  task(const task&) = delete;
+  task& operator=(const task&) = delete;
+
+  /// What becomes of the task after a slice.
+  enum class outcome {
+    idle,  ///< It waits for a wake.
+    again, ///< It has more to do: schedule it behind others.
+    ended, ///< The runnable is gone.
+  };
+
+  /// Runs hooks for a bounded time.
+  outcome run_slice();
+
+  /// Wakes the task.
+  void signal(wake::bits what) noexcept;
+
+  /// Returns what the runnable is doing now, for reports.
+  [[nodiscard]] const char* activity() const noexcept {
+    return activity_.load(std::memory_order_relaxed);
+  }
+
+  // -- reference counting, by the actor ---------------------------------------
+
+  virtual void retain() noexcept = 0;
+  virtual void drop() noexcept = 0;
+
+  // -- for the runnable under this host ---------------------------------------
+
+  void add_input(std::shared_ptr<queue> source, const detail::input_ops& ops,
+                 void* subscriber);
+  void require_input() noexcept;
+  void set_source(source_runnable& x) noexcept;
+  void stop_self() noexcept;
+
+  // -- implementation of party ------------------------------------------------
+
+  bool arm(wake::bits what) noexcept override;
+  void fire(urgency how) noexcept override;
+  bool may_wait() const noexcept override;
+  void wait(time_point deadline) override;
+  void adopt(outlet& x) override;
+  void forget(outlet& x) noexcept override;
+  void output_blocked() noexcept override;
+  wake_list& pending_wakes() noexcept override;
+  void fire_pending_wakes() noexcept override;
+
+ protected:
+  ~task();
+
+  /// Schedules the task; consumes one reference.
+  virtual void submit(urgency how) noexcept = 0;
+
+  /// Handles messages in the actor's mailbox. Returns false when the actor was
+  /// told to quit.
+  virtual bool handle_mail() = 0;
+
+  /// The text with which an actor that watches this one learns of its end.
+  [[nodiscard]] const std::string& exit_text() const noexcept {
+    return exit_text_;
+  }
+
+ private:
+  struct input;
+  class activity_guard;
+  class slice_clock;
+  class scope;
+
+  bool construct();
+  void take_signals(wake::bits seen) noexcept;
+  outcome work();
+  std::optional<outcome> interrupted();
+  outcome service_inputs(slice_clock& clock);
+  std::optional<outcome> service_window(input& in, slice_clock& clock);
+  outcome service_source(slice_clock& clock);
+  bool drain_outboxes() noexcept;
+  bool outputs_have_room();
+  bool any_output_live() const;
+  void deliver_end(input& in, const failure* error);
+  outcome end(std::optional<failure> error);
+  void close_outputs(const failure* error, bool& passed_on);
+  void pause() noexcept;
+  failure failure_here() const;
+  std::string describe_activity() const;
+
+  static constexpr wake::bits scheduled = 1u << 0;
+  static constexpr wake::bits parked = 1u << 1;
+  static constexpr wake::bits blocked = 1u << 8; // an outbox is not empty
+  static constexpr wake::bits signals = wake::data | wake::room | wake::stop
+                                        | wake::drain | wake::mail
+                                        | wake::change;
+  static constexpr wake::bits attention = wake::stop | wake::drain | wake::mail
+                                          | blocked;
+
+  std::atomic<std::uint32_t> bits_;
+  const bool may_wait_;
+  bool stopping_ = false;
+  bool draining_ = false;
+  bool needs_input_ = false;
+  bool was_constructed_ = false;
+  bool end_taken_ = false; // by an overridden on_complete
+  bool own_error_ = false;
+  std::atomic<const char*> activity_{"waiting"};
+  record_ptr record_;
+  std::unique_ptr<runnable> object_;
+  source_runnable* source_ = nullptr;
+  std::vector<std::unique_ptr<input>> inputs_;
+  std::size_t next_input_ = 0;
+  std::size_t open_inputs_ = 0;
+  input* current_input_ = nullptr;
+  std::vector<outlet*> outputs_;
+  std::uint32_t source_stride_ = 1;
+  wake_list pending_;
+  std::string exit_text_;
+};
+
+} // namespace puma::internal

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#pragma once
+
+#include "puma/actors/detail/hosting.hpp"
+#include "puma/buffers/buffer.hpp"
+
+#include <chrono>
+#include <string>
+#include <utility>
+
+namespace puma {
+
+/// One concurrent task: the base of what an environment runs.
+///
+/// Derive from one of the children, which say what drives the task:
+/// `single_buffer_servicing_runnable`, `multi_buffer_servicing_runnable`,
+/// `source_runnable` or `command_driven_runnable`.
+///
+/// *Scope.* An environment constructs the object in the scope in which it runs
+/// and destroys it there. All hooks of one runnable are called one after the
+/// other, though not always by the same thread.
+///
+/// *Ends* when its owner stops it, when all inputs have completed, when it asks
+/// for it with `stop`, or when an exception leaves one of its hooks. Then every
+/// subscriber that has not had `on_complete` gets it, and the outputs are
+/// completed, or failed with the error.
+class runnable {
+ public:
+  /// @pre within a call of `environment::run`; otherwise, or with an empty
+  /// name, throws `usage_error`.
+  explicit runnable(std::string name);
+
+  runnable(const runnable&) = delete;
+  runnable& operator=(const runnable&) = delete;
+
+  virtual ~runnable();
+
+  [[nodiscard]] const std::string& name() const noexcept { return name_; }
+
+ protected:
+  /// Opens an output. To be called in the constructor or from a hook; from
+  /// anywhere else it is a `usage_error`.
+  template <class T>
+  [[nodiscard]] publisher<T> publish_to(const buffer<T>& target,
+                                        publish_options options = {}) {
+    check_scope("publish_to");
+    return target.open_publisher(options);
+  }
+
+  /// Called once, before anything else.
+  virtual void on_start() {}
+
+  /// Called when an error ends this runnable: its own, or one that arrived at
+  /// an input. Returning true says that it has been handled: outputs complete
+  /// instead of failing, and nothing is thrown to the owner.
+  virtual bool on_error(const failure& error) {
+    static_cast<void>(error);
+    return false;
+  }
+
+  /// Ends this runnable when the running hook returns; values not yet handled
+  /// stay in their buffers.
+  void stop() noexcept;
+
+  /// Throws `usage_error` unless called from a hook or the constructor.
+  void check_scope(const char* what) const;
+
+  [[nodiscard]] internal::task& host() const noexcept { return host_; }
+
+ private:
+  friend class internal::task;
+
+  std::string name_;
+  internal::task& host_;
+};
+
+/// Lets the calling thread, or the calling dedicated runnable, sleep. A pooled
+/// runnable must not: `usage_error`. Throws `stopped` when the runnable is told
+/// to stop meanwhile.
+void sleep_for(std::chrono::nanoseconds duration);
+
+} // namespace puma

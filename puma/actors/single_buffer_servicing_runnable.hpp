@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#pragma once
+
+#include "puma/actors/multi_buffer_servicing_runnable.hpp"
+
+#include <string>
+#include <utility>
+
+namespace puma {
+
+/// Services one input through its own hooks: override `on_value`, or
+/// `on_values` for batches, and `on_complete` where the end matters.
+template <class T>
+class single_buffer_servicing_runnable : public multi_buffer_servicing_runnable,
+                                         protected subscriber<T> {
+ public:
+  single_buffer_servicing_runnable(std::string name, const buffer<T>& input)
+    : multi_buffer_servicing_runnable(std::move(name)) {
+    add_input(input, static_cast<subscriber<T>&>(*this));
+  }
+};
+
+} // namespace puma

@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#pragma once
+
+#include "puma/actors/detail/hosting.hpp"
+#include "puma/actors/functions.hpp"
+#include "puma/actors/runner.hpp"
+#include "puma/buffers/buffer.hpp"
+#include "puma/environments/condition.hpp"
+#include "puma/environments/event.hpp"
+#include "puma/environments/shared_value.hpp"
+
+#include <concepts>
+#include <memory>
+#include <string>
+#include <tuple>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+namespace puma {
+
+/// Says that a runnable gets a thread of its own. Only there may its hooks
+/// block.
+struct dedicated_t {};
+
+inline constexpr dedicated_t dedicated{};
+
+namespace detail {
+
+/// Collects the buffer handles among the arguments of `run`.
+template <class T>
+void collect_buffers(std::vector<buffer_core_ptr>& to, const buffer<T>& x) {
+  to.push_back(x.shared_core());
+}
+
+template <class T>
+void collect_buffers(std::vector<buffer_core_ptr>& to,
+                     const std::vector<buffer<T>>& xs) {
+  for (auto& x : xs)
+    to.push_back(x.shared_core());
+}
+
+template <class T>
+void collect_buffers(std::vector<buffer_core_ptr>&, const T&) {
+  // Not a buffer.
+}
+
+[[nodiscard]] std::string type_name(const std::type_info& type);
+
+/// Constructs a `Runnable` from its stored arguments, in its own scope.
+template <class Runnable, class... Args>
+class constructing_recipe final : public recipe {
+ public:
+  template <class... Ts>
+  explicit constructing_recipe(Ts&&... args)
+    : args_(std::forward<Ts>(args)...) {
+    std::apply(
+      [this](const auto&... xs) { (collect_buffers(buffers, xs), ...); },
+      args_);
+  }
+
+  std::unique_ptr<runnable> make() override {
+    return std::apply(
+      [](auto&&... xs) {
+        return std::make_unique<Runnable>(std::forward<decltype(xs)>(xs)...);
+      },
+      std::move(args_));
+  }
+
+  std::string name() const override { return type_name(typeid(Runnable)); }
+
+ private:
+  std::tuple<Args...> args_;
+};
+
+} // namespace detail
+
+/// Where runnables start, and where the things come from that they share.
+/// Changing the environment is the one change that moves them.
+///
+/// *Threads.* All functions may be called from any thread, also from hooks.
+///
+/// *Lifetime.* A cheap handle; its runtime must outlive it.
+class environment {
+ public:
+  virtual ~environment() = default;
+
+  /// Makes a buffer for `capacity` values. See `buffer`.
+  template <class T>
+  [[nodiscard]] buffer<T> make_buffer(std::string name, std::size_t capacity,
+                                      buffer_options options = {}) const {
+    buffer<T> result{std::move(name), capacity, options};
+    adopt(result.shared_core());
+    return result;
+  }
+
+  /// Starts a `Runnable`, constructed from `args` in its own scope, on the
+  /// shared scheduler threads. Does not wait: what the constructor throws
+  /// arrives at the runner. The streams of all buffers among `args` are held
+  /// open until the runnable has been constructed.
+  template <std::derived_from<runnable> Runnable, class... Args>
+  [[nodiscard]] runner run(Args&&... args) const {
+    return start(false, recipe_for<Runnable>(std::forward<Args>(args)...));
+  }
+
+  /// As above, with a thread of its own.
+  template <std::derived_from<runnable> Runnable, class... Args>
+  [[nodiscard]] runner run(dedicated_t, Args&&... args) const {
+    return start(true, recipe_for<Runnable>(std::forward<Args>(args)...));
+  }
+
+  /// Starts a runnable made from a function: `run(for_each(…))`.
+  template <class Runnable>
+  [[nodiscard]] runner run(function_recipe<Runnable> recipe) const {
+    return start(false, std::move(recipe).release());
+  }
+
+  template <class Runnable>
+  [[nodiscard]] runner run(dedicated_t,
+                           function_recipe<Runnable> recipe) const {
+    return start(true, std::move(recipe).release());
+  }
+
+  /// As `run`, but leaves the start to `runner::start`.
+  template <std::derived_from<runnable> Runnable, class... Args>
+  [[nodiscard]] runner make(Args&&... args) const {
+    return prepare(false, recipe_for<Runnable>(std::forward<Args>(args)...));
+  }
+
+  template <std::derived_from<runnable> Runnable, class... Args>
+  [[nodiscard]] runner make(dedicated_t, Args&&... args) const {
+    return prepare(true, recipe_for<Runnable>(std::forward<Args>(args)...));
+  }
+
+  template <class Runnable>
+  [[nodiscard]] runner make(function_recipe<Runnable> recipe) const {
+    return prepare(false, std::move(recipe).release());
+  }
+
+  template <class Runnable>
+  [[nodiscard]] runner make(dedicated_t,
+                            function_recipe<Runnable> recipe) const {
+    return prepare(true, std::move(recipe).release());
+  }
+
+  /// Makes a value that this environment's runnables share, such as a counter
+  /// or a flag: `make_value<std::int64_t>("hits")`,
+  /// `make_value<bool>("ready")`.
+  template <class T>
+  [[nodiscard]] shared_value<T> make_value(std::string name,
+                                           T initial = {}) const {
+    return shared_value<T>{std::move(name), initial};
+  }
+
+  /// Makes an event that this environment's runnables share.
+  [[nodiscard]] event make_event(std::string name) const {
+    return event{std::move(name)};
+  }
+
+  /// Makes a condition that this environment's runnables share.
+  [[nodiscard]] condition make_condition(std::string name) const {
+    return condition{std::move(name)};
+  }
+
+ protected:
+  /// Makes the runtime drain and report the buffer.
+  virtual void adopt(const detail::buffer_core_ptr& x) const = 0;
+
+  /// Registers a runnable, not yet started.
+  [[nodiscard]] virtual runner prepare(bool own_thread,
+                                       detail::recipe_ptr recipe) const = 0;
+
+ private:
+  template <class Runnable, class... Args>
+  static detail::recipe_ptr recipe_for(Args&&... args) {
+    static_assert(std::is_constructible_v<Runnable, std::decay_t<Args>...>,
+                  "run: the runnable has no constructor for these arguments");
+    return std::make_unique<
+      detail::constructing_recipe<Runnable, std::decay_t<Args>...>>(
+      std::forward<Args>(args)...);
+  }
+
+  runner start(bool own_thread, detail::recipe_ptr recipe) const {
+    auto result = prepare(own_thread, std::move(recipe));
+    result.start();
+    return result;
+  }
+};
+
+} // namespace puma

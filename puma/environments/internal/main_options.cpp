@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "puma/environments/internal/main_options.hpp"
+
+#include "puma/base/error.hpp"
+
+#include <CLI/CLI.hpp>
+
+#include <algorithm>
+#include <map>
+#include <string_view>
+#include <utility>
+
+namespace puma::internal {
+
+main_options parse_main_options(int argc, const char* const* argv) {
+  main_options result;
+  std::vector<std::string> ours;
+  bool all_theirs = false;
+  for (int i = 0; i < argc; ++i) {
+    const std::string_view arg = argv[i];
+    all_theirs = all_theirs || arg == "--";
+    if (all_theirs || i == 0 || !arg.starts_with("--puma-")) {
+      result.args.emplace_back(arg);
+      continue;
+    }
+    ours.emplace_back(arg);
+    if (arg != "--puma-help" && arg.find('=') == std::string_view::npos
+        && i + 1 < argc)
+      ours.emplace_back(argv[++i]);
+  }
+
+  CLI::App app{"Options of puma, for any application that is built on it"};
+  app.set_help_flag("--puma-help", "Shows these options and ends");
+  double drain_seconds = 10;
+  auto level = static_cast<int>(result.level);
+  std::map<std::string, int> levels;
+  for (auto x : {log_level::debug, log_level::info, log_level::warning,
+                 log_level::error, log_level::off})
+    levels.emplace(to_string(x), static_cast<int>(x));
+  app
+    .add_option("--puma-threads", result.runtime.threads,
+                "Scheduler threads; 0 stands for one per core")
+    ->check(CLI::Range(0, 1024));
+  app
+    .add_option("--puma-log-level", level,
+                "Least severe lines to write: debug, info, warning, error, off")
+    ->transform(CLI::CheckedTransformer(levels, CLI::ignore_case));
+  app
+    .add_option("--puma-drain-timeout", drain_seconds,
+                "Seconds that values get to flow out after SIGINT or SIGTERM")
+    ->check(CLI::Range(0.0, 86'400.0));
+  std::reverse(ours.begin(), ours.end()); // as CLI11 wants it
+  try {
+    app.parse(ours);
+  } catch (const CLI::CallForHelp&) {
+    result.help = app.help();
+  } catch (const CLI::ParseError& error) {
+    throw usage_error{std::string{"command line: "} + error.what()
+                      + "; --puma-help lists puma's options"};
+  }
+  result.level = static_cast<log_level>(level);
+  result.drain_timeout = std::chrono::milliseconds{
+    static_cast<std::chrono::milliseconds::rep>(drain_seconds * 1000)};
+  return result;
+}
+
+} // namespace puma::internal

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "puma/environments/internal/runtime_core.hpp"
+
+#include "puma/actors/internal/host.hpp"
+#include "puma/actors/internal/parking_policy.hpp"
+#include "puma/base/internal/wait_driver.hpp"
+#include "puma/logging/log.hpp"
+
+#include <caf/scheduler/coordinator.hpp>
+
+#include <algorithm>
+#include <thread>
+#include <utility>
+
+namespace puma::internal {
+
+namespace {
+
+std::unique_ptr<caf::actor_system_config>
+configure(const runtime_options& options, runtime_core::scheduling how) {
+  auto result = std::make_unique<caf::actor_system_config>();
+  if (how == runtime_core::scheduling::manual) {
+    result->set("scheduler.policy", caf::atom("testing"));
+  } else {
+    // CAF would start at least four workers, whatever the machine has.
+    const auto cores = std::max(std::thread::hardware_concurrency(), 1u);
+    result->set("scheduler.max-threads",
+                options.threads != 0 ? options.threads : cores);
+    result->load<caf::scheduler::coordinator<parking_policy>>();
+  }
+  return result;
+}
+
+} // namespace
+
+runtime_core::runtime_core(const runtime_options& options, scheduling how)
+  : scheduling_(how),
+    config_(configure(options, how)),
+    system_(std::make_unique<caf::actor_system>(*config_)),
+    registry_(std::make_shared<registry>(
+      [this](const registry::record_ptr& x) { return launch(x); })) {
+  // Only this class knows when its actors are gone, and with a deadline.
+  system_->await_actors_before_shutdown(false);
+  registry_->teardown_timeout = options.teardown_timeout;
+}
+
+runtime_core::~runtime_core() {
+  if (!shut_down()) {
+    static_cast<void>(system_.release());
+    static_cast<void>(config_.release());
+  }
+}
+
+task* runtime_core::launch(const registry::record_ptr& record) {
+  const auto spawn = [&](auto option, host::mode how) {
+    const auto handle = system_->spawn<host, option.value>(record, how,
+                                                           record->own_thread);
+    auto* ptr = static_cast<host*>(
+      caf::actor_cast<caf::abstract_actor*>(handle));
+    ptr->retain(); // for the registry, while the handle keeps it alive
+    return ptr;
+  };
+  using pooled = std::integral_constant<caf::spawn_options, caf::hidden>;
+  using detached = std::integral_constant<caf::spawn_options,
+                                          caf::hidden + caf::detached>;
+  host* result = nullptr;
+  if (scheduling_ == scheduling::manual)
+    result = spawn(pooled{}, host::mode::cooperative);
+  else if (record->own_thread)
+    result = spawn(detached{}, host::mode::detached);
+  else
+    result = spawn(pooled{}, host::mode::pooled);
+  return result;
+}
+
+bool runtime_core::shut_down() noexcept {
+  if (std::exchange(is_down_, true))
+    return registry_->live().empty();
+  try {
+    registry_->close();
+    for (auto& x : registry_->buffers())
+      x->close_external();
+    registry_->signal_all(wake::stop);
+    if (registry_->wait_for_all(registry_->teardown_deadline()))
+      return true;
+    for (auto& x : registry_->live())
+      log(log_level::error, "puma.runtime",
+          "runnable '" + x.name
+            + "': still alive after it was told to stop; it is in "
+            + x.activity);
+  } catch (const std::exception& error) {
+    log(log_level::error, "puma.runtime",
+        std::string{"could not be shut down: "} + error.what());
+  }
+  return false;
+}
+
+run_report runtime_core::report() const {
+  run_report result;
+  for (auto& x : registry_->live())
+    result.still_alive.push_back({x.name, x.activity});
+  for (auto& x : registry_->buffers())
+    result.buffers.push_back({x->name(), x->stats()});
+  return result;
+}
+
+} // namespace puma::internal

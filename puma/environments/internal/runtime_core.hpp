@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#pragma once
+
+#include "puma/actors/internal/registry.hpp"
+#include "puma/environments/runtime.hpp"
+
+#include <caf/actor_system.hpp>
+#include <caf/actor_system_config.hpp>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace puma::internal {
+
+/// What a runtime consists of: CAF's actor system with our scheduling policy,
+/// and the registry.
+class runtime_core {
+ public:
+  /// How runnables get to run.
+  enum class scheduling {
+    threads, ///< On worker threads.
+    manual,  ///< Only when a test drives CAF's test coordinator.
+  };
+
+  explicit runtime_core(const runtime_options& options,
+                        scheduling how = scheduling::threads);
+
+  runtime_core(const runtime_core&) = delete;
+  runtime_core& operator=(const runtime_core&) = delete;
+
+  /// Stops everything. What does not stop in time is logged, and the actor
+  /// system is left behind: its destructor would wait for ever.
+  ~runtime_core();
+
+  [[nodiscard]] registry& all() noexcept { return *registry_; }
+
+  [[nodiscard]] caf::actor_system& system() noexcept { return *system_; }
+
+  [[nodiscard]] run_report report() const;
+
+  /// Stops everything, as the destructor does. Returns false if something did
+  /// not stop in time.
+  bool shut_down() noexcept;
+
+  std::vector<std::string> args;
+
+ private:
+  task* launch(const registry::record_ptr& record);
+
+  const scheduling scheduling_;
+  std::unique_ptr<caf::actor_system_config> config_;
+  std::unique_ptr<caf::actor_system> system_;
+  std::shared_ptr<registry> registry_;
+  bool is_down_ = false;
+};
+
+} // namespace puma::internal

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "puma/environments/main.hpp"
+
+#include "puma/environments/internal/main_options.hpp"
+#include "puma/environments/internal/runtime_core.hpp"
+#include "puma/environments/internal/signal_watch.hpp"
+#include "puma/logging/log.hpp"
+
+#include <cstdlib>
+#include <exception>
+#include <iostream>
+#include <memory>
+#include <optional>
+#include <utility>
+
+namespace puma::detail {
+
+namespace {
+
+constexpr const char* logger = "puma.main";
+
+constexpr int exit_failure = 1;
+constexpr int exit_usage = 2;
+
+void report(const std::exception& error) {
+  // What the runtime threw on behalf of a runnable tells where it came from.
+  const auto origin = current_failure();
+  log(log_level::error, logger,
+      origin ? origin->describe() : std::string{error.what()});
+}
+
+int run_body(runtime& rt, const std::function<int(runtime&)>& body) {
+  try {
+    return body(rt);
+  } catch (const std::exception& error) {
+    report(error);
+  } catch (...) {
+    log(log_level::error, logger, "an unknown exception left the application");
+  }
+  return exit_failure;
+}
+
+} // namespace
+
+int run_main(int argc, char** argv, const std::function<int(runtime&)>& body) {
+  internal::main_options options;
+  try {
+    options = internal::parse_main_options(argc, argv);
+  } catch (const std::exception& error) {
+    std::cerr << error.what() << "\n";
+    return exit_usage;
+  }
+  if (!options.help.empty()) {
+    std::cout << options.help;
+    return 0;
+  }
+  set_log_level(options.level);
+  // Before the first thread: all threads inherit the blocked signals.
+  internal::signal_watch signals;
+  auto owned = std::make_unique<internal::runtime_core>(options.runtime);
+  auto& core = *owned;
+  core.args = std::move(options.args);
+  runtime rt{std::move(owned)};
+  signals.start(rt, options.drain_timeout);
+  auto result = run_body(rt, body);
+  signals.stop();
+  const bool down = core.shut_down();
+  while (auto error = core.all().claim_any()) {
+    log(log_level::error, logger,
+        "nobody was told of this error: " + error->describe());
+    if (result == 0)
+      result = exit_failure;
+  }
+  if (!down) {
+    // Threads that are still inside of user code must not meet the destructors
+    // of static objects.
+    std::cout.flush();
+    std::_Exit(result != 0 ? result : exit_failure);
+  }
+  return result;
+}
+
+} // namespace puma::detail

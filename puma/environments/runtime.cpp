@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "puma/environments/runtime.hpp"
+
+#include "puma/base/error.hpp"
+#include "puma/base/internal/wait_driver.hpp"
+#include "puma/environments/internal/runtime_core.hpp"
+
+#include <caf/scheduler/abstract_coordinator.hpp>
+
+#include <algorithm>
+#include <utility>
+
+namespace puma {
+
+namespace {
+
+/// What did not end by itself gets this long to finish the value in hand.
+constexpr auto stop_time = std::chrono::seconds{1};
+
+std::string names_of(const run_report& report) {
+  std::string result;
+  for (auto& x : report.still_alive) {
+    if (!result.empty())
+      result += ", ";
+    result += "'" + x.name + "' in " + x.activity;
+  }
+  return result;
+}
+
+/// Stops what is left after the streams have ended or failed, and throws the
+/// first error that nobody took.
+void finish(internal::runtime_core& core) {
+  auto& all = core.all();
+  all.signal_all(internal::wake::stop);
+  if (!all.wait_for_all(internal::deadline_after(all.teardown_timeout)))
+    throw still_alive_error{
+      "runtime: still alive after they were told to "
+      "stop: "
+      + names_of(core.report())};
+  if (auto error = all.claim_any())
+    error->rethrow();
+}
+
+} // namespace
+
+std::string run_report::to_string() const {
+  std::string result;
+  for (auto& x : still_alive)
+    result += "runnable '" + x.name + "': still alive, in " + x.activity + "\n";
+  for (auto& x : buffers) {
+    const auto& s = x.stats;
+    const auto add = [&result](const char* what, std::uint64_t n) {
+      if (n != 0)
+        result += std::string{", "} + what + " " + std::to_string(n);
+    };
+    result += "buffer '" + x.name + "': accepted " + std::to_string(s.accepted)
+              + ", taken " + std::to_string(s.taken);
+    add("waiting", s.waiting);
+    add("dropped newest", s.dropped_newest);
+    add("dropped oldest", s.dropped_oldest);
+    add("refused", s.refused);
+    add("after the end", s.after_end);
+    add("left over", s.left_over);
+    result += "\n";
+  }
+  return result;
+}
+
+runtime::runtime(runtime_options options)
+  : core_(std::make_unique<internal::runtime_core>(options)) {}
+
+runtime::runtime(std::unique_ptr<internal::runtime_core> core) noexcept
+  : core_(std::move(core)) {}
+
+runtime::~runtime() = default;
+
+void runtime::join() {
+  static_cast<void>(core_->all().wait_for_streams(internal::no_deadline));
+  finish(*core_);
+}
+
+run_report runtime::join_for(std::chrono::nanoseconds timeout) {
+  using streams = internal::registry::streams;
+  const auto deadline = internal::deadline_after(timeout);
+  if (core_->all().wait_for_streams(deadline) != streams::timed_out)
+    finish(*core_);
+  return core_->report();
+}
+
+run_report runtime::drain(std::chrono::nanoseconds timeout) {
+  auto& all = core_->all();
+  const auto deadline = internal::deadline_after(timeout);
+  for (auto& x : all.buffers())
+    x->close_external();
+  all.signal_all(internal::wake::drain);
+  static_cast<void>(all.wait_for_stream_ends(deadline));
+  all.signal_all(internal::wake::stop);
+  static_cast<void>(
+    all.wait_for_all(std::max(deadline, internal::deadline_after(stop_time))));
+  return core_->report();
+}
+
+void runtime::stop() {
+  core_->all().signal_all(internal::wake::stop);
+}
+
+const std::vector<std::string>& runtime::args() const noexcept {
+  return core_->args;
+}
+
+std::size_t runtime::threads() const noexcept {
+  return core_->system().scheduler().num_workers();
+}
+
+} // namespace puma

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "puma/environments/thread_environment.hpp"
+
+#include "puma/base/internal/names.hpp"
+#include "puma/environments/internal/runtime_core.hpp"
+#include "puma/environments/runtime.hpp"
+
+#include <utility>
+
+namespace puma {
+
+namespace detail {
+
+std::string type_name(const std::type_info& type) {
+  return internal::readable_type_name(type);
+}
+
+} // namespace detail
+
+thread_environment::thread_environment(runtime& rt) noexcept : runtime_(&rt) {}
+
+void thread_environment::adopt(const detail::buffer_core_ptr& x) const {
+  runtime_->core().all().adopt(x->queue());
+}
+
+runner thread_environment::prepare(bool own_thread,
+                                   detail::recipe_ptr recipe) const {
+  return runner{runtime_->core().all().prepare(own_thread, std::move(recipe))};
+}
+
+} // namespace puma

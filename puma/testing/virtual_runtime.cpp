@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "puma/testing/virtual_runtime.hpp"
+
+#include "puma/base/error.hpp"
+#include "puma/base/internal/wait_driver.hpp"
+#include "puma/environments/internal/runtime_core.hpp"
+
+#include <caf/scheduler/test_coordinator.hpp>
+
+#include <algorithm>
+#include <utility>
+
+namespace puma::testing {
+
+namespace {
+
+std::unique_ptr<internal::runtime_core> make_core() {
+  return std::make_unique<internal::runtime_core>(
+    runtime_options{}, internal::runtime_core::scheduling::manual);
+}
+
+} // namespace
+
+class virtual_runtime::impl final : public internal::wait_driver {
+ public:
+  impl() : rt_(make_core()), start_(clock().now()) {
+    outer_ = std::exchange(of_this_thread(), this);
+    if (outer_) {
+      of_this_thread() = outer_;
+      throw usage_error{
+        "virtual_runtime: there is one on this thread "
+        "already"};
+    }
+  }
+
+  impl(const impl&) = delete;
+  impl& operator=(const impl&) = delete;
+
+  ~impl() {
+    rt_.core().shut_down();
+    settle();
+    of_this_thread() = nullptr;
+  }
+
+  void drive(internal::time_point deadline) override {
+    if (scheduler().try_run_once())
+      return;
+    if (deadline == internal::no_deadline)
+      throw usage_error{
+        "virtual_runtime: a wait without a time limit would "
+        "never end, because every runnable waits, too"};
+    jump(deadline);
+  }
+
+  internal::time_point now() override { return clock().now(); }
+
+  void settle() {
+    while (scheduler().try_run_once()) {
+      // Goes on until nobody is scheduled.
+    }
+  }
+
+  void advance(std::chrono::nanoseconds by) {
+    const auto target = now() + by;
+    settle();
+    while (now() < target) {
+      jump(target);
+      settle();
+    }
+  }
+
+  std::chrono::nanoseconds elapsed() { return now() - start_; }
+
+  runtime& rt() noexcept { return rt_; }
+
+ private:
+  caf::scheduler::test_coordinator& scheduler() {
+    return dynamic_cast<caf::scheduler::test_coordinator&>(
+      rt_.core().system().scheduler());
+  }
+
+  caf::detail::test_actor_clock& clock() { return scheduler().clock(); }
+
+  /// Moves the clock to the next timer, or to `target` if that is sooner.
+  void jump(internal::time_point target) {
+    auto& timers = clock().schedule();
+    if (!timers.empty())
+      target = std::min(target, std::max(timers.begin()->first, now()));
+    clock().advance_time(
+      std::chrono::duration_cast<caf::timespan>(target - now()));
+  }
+
+  runtime rt_;
+  internal::time_point start_;
+  internal::wait_driver* outer_ = nullptr;
+};
+
+virtual_runtime::virtual_runtime() : impl_(std::make_unique<impl>()) {}
+
+virtual_runtime::~virtual_runtime() = default;
+
+void virtual_runtime::settle() {
+  impl_->settle();
+}
+
+void virtual_runtime::advance(std::chrono::nanoseconds by) {
+  impl_->advance(by);
+}
+
+std::chrono::nanoseconds virtual_runtime::elapsed() const {
+  return impl_->elapsed();
+}
+
+runtime& virtual_runtime::rt() noexcept {
+  return impl_->rt();
+}
+
+thread_environment virtual_runtime::env() noexcept {
+  return thread_environment{impl_->rt()};
+}
+
+} // namespace puma::testing
