@@ -11,9 +11,12 @@ namespace puma {
 
 /// Services one input through its own hooks: override `on_value`, or
 /// `on_values` for batches, and `on_complete` where the end matters.
+// The subscriber is the first base, because its hooks are called per value and
+// need no adjustment of `this` then.
 template <class T>
-class single_buffer_servicing_runnable : public multi_buffer_servicing_runnable,
-                                         protected subscriber<T> {
+class single_buffer_servicing_runnable
+  : protected subscriber<T>,
+    public multi_buffer_servicing_runnable {
  public:
   single_buffer_servicing_runnable(std::string name, const buffer<T>& input)
     : multi_buffer_servicing_runnable(std::move(name)) {

@@ -70,33 +70,50 @@ struct input_ops {
 };
 
 struct subscriber_access {
-  /// Destroys what a hook has seen, and frees its place, also when it throws.
+  /// The place in a window while its values are handed over. Its members live
+  /// in registers; the window is brought up to date at the end.
   template <class T>
-  class consumed {
+  class progress {
    public:
-    consumed(read_window& in, std::atomic<std::uint64_t>& released,
-             std::size_t count) noexcept
+    progress(read_window& in, std::atomic<std::uint64_t>& released) noexcept
       : in_(in),
         released_(released),
-        count_(count) {}
+        next_(reinterpret_cast<T*>(in.next)),
+        count_(released.load(std::memory_order_relaxed)) {}
 
-    consumed(const consumed&) = delete;
-    consumed& operator=(const consumed&) = delete;
+    progress(const progress&) = delete;
+    progress& operator=(const progress&) = delete;
 
-    ~consumed() {
-      value_ops_of<T>::destroy(in_.next, count_);
-      in_.next += count_ * sizeof(T);
-      released_.store(released_.load(std::memory_order_relaxed) + count_,
-                      std::memory_order_release);
+    /// A hook that throws has had its value, too.
+    ~progress() {
+      if (in_hand_ != 0)
+        consume();
+      in_.next = reinterpret_cast<std::byte*>(next_);
     }
 
-    /// Nothing was seen after all.
-    void withdraw() noexcept { count_ = 0; }
+    T* take(std::size_t count) noexcept {
+      in_hand_ = count;
+      return next_;
+    }
+
+    /// Destroys what the hook has seen, and frees its places.
+    void consume() noexcept {
+      value_ops_of<T>::destroy(next_, in_hand_);
+      next_ += in_hand_;
+      count_ += in_hand_;
+      in_hand_ = 0;
+      released_.store(count_, std::memory_order_release);
+    }
+
+    /// The hook has seen nothing after all.
+    void put_back() noexcept { in_hand_ = 0; }
 
    private:
     read_window& in_;
     std::atomic<std::uint64_t>& released_;
-    std::size_t count_;
+    T* next_;
+    std::uint64_t count_;
+    std::size_t in_hand_ = 0;
   };
 
   template <class T>
@@ -105,22 +122,17 @@ struct subscriber_access {
                       const std::atomic<std::uint32_t>& attention,
                       std::uint32_t mask) {
     auto& self = *static_cast<subscriber<T>*>(ptr);
+    const auto there = static_cast<std::size_t>(in.limit - in.next) / sizeof(T);
+    progress<T> at{in, released};
     if (self.takes_batches_) {
-      const auto count = static_cast<std::size_t>(in.limit - in.next)
-                         / sizeof(T);
-      consumed<T> done{in, released, count};
-      self.on_values({reinterpret_cast<T*>(in.next), count});
-      // The default clears the flag and takes nothing.
-      if (!self.takes_batches_)
-        done.withdraw();
+      self.on_values({at.take(there), there});
+      if (self.takes_batches_)
+        return;
+      at.put_back(); // the default clears the flag and takes nothing
     }
-    if (self.takes_batches_)
-      return;
-    for (; limit != 0 && in.next != in.limit; --limit) {
-      {
-        const consumed<T> done{in, released, 1};
-        self.on_value(*reinterpret_cast<T*>(in.next));
-      }
+    for (auto n = limit < there ? limit : there; n != 0; --n) {
+      self.on_value(*at.take(1));
+      at.consume();
       if ((attention.load(std::memory_order_relaxed) & mask) != 0)
         return;
     }

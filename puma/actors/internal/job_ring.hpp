@@ -64,6 +64,10 @@ class job_ring {
     return slots_[(first_ + before - 1) & (slots_.size() - 1)];
   }
 
+  [[nodiscard]] std::size_t size() const noexcept {
+    return size_.load(std::memory_order_seq_cst);
+  }
+
  private:
   void grow_if_full() {
     const auto n = size_.load(std::memory_order_relaxed);

@@ -6,12 +6,16 @@
 #include "puma/actors/internal/sleepers.hpp"
 #include "puma/base/internal/waker.hpp"
 
+#include <caf/logger.hpp>
 #include <caf/policy/unprofiled.hpp>
 #include <caf/resumable.hpp>
 #include <caf/scheduler/abstract_coordinator.hpp>
 
+#include <atomic>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <vector>
 
 namespace puma::internal {
 
@@ -24,13 +28,19 @@ urgency& enqueue_urgency() noexcept;
 /// CAF's own stealing policy lets idle workers sleep between polls, which costs
 /// latency and idle CPU time; its sharing policy has one lock for all. Here a
 /// worker without work announces itself as a sleeper, looks once more at all
-/// queues, and then sleeps in the kernel until somebody notifies it.
+/// queues, and sleeps in the kernel until somebody notifies it.
 ///
-/// A job enqueued by a running job goes to the head of the own queue, where its
-/// data is still in the cache. A parked worker is notified of it, unless it is
-/// the last act of that job, for then this worker is about to run it itself.
-/// So whenever a worker starts a job while others wait in its queue, a
-/// parked worker has been told of them.
+/// *Locality.* A job enqueued by a running job goes to the head of the own
+/// queue, where its data is still in the cache. To hand it to another core
+/// costs more than a short slice is worth. So a sleeper is notified only if the
+/// running job goes on for longer (`urgency::at_once`). What is enqueued as the
+/// last act of a slice stays with its worker.
+///
+/// *No job is stuck* behind a long one. While some worker is busy, one of those
+/// without work only dozes: it looks around every `doze_time`, and takes jobs
+/// from a worker that has not begun another one in the meantime, or that has
+/// a long queue. A worker that leaves jobs in its queue while nobody dozes
+/// wakes someone.
 class parking_policy : public caf::policy::unprofiled {
  public:
   struct coordinator_data {
@@ -38,6 +48,8 @@ class parking_policy : public caf::policy::unprofiled {
 
     job_ring<caf::resumable> injected;
     sleepers idle;
+    std::atomic<std::uint32_t> active{0};
+    std::atomic<bool> somebody_dozes{false};
   };
 
   struct worker_data {
@@ -46,7 +58,10 @@ class parking_policy : public caf::policy::unprofiled {
     worker_data(const worker_data&) {}
 
     job_ring<caf::resumable> queue;
-    std::uint32_t turns = 0;
+    // Jobs begun so far; tells other workers whether this one gets on.
+    std::atomic<std::uint32_t> turns{0};
+    // The turns of others, as seen before the last doze.
+    std::vector<std::uint32_t> seen;
   };
 
   template <class Coordinator>
@@ -63,8 +78,8 @@ class parking_policy : public caf::policy::unprofiled {
 
   template <class Worker>
   void internal_enqueue(Worker* self, caf::resumable* job) {
-    const auto others = d(self).queue.push_front(job);
-    if (enqueue_urgency() == urgency::at_once || others != 0)
+    d(self).queue.push_front(job);
+    if (enqueue_urgency() == urgency::at_once)
       d(self->parent()).idle.notify_one();
   }
 
@@ -76,17 +91,20 @@ class parking_policy : public caf::policy::unprofiled {
 
   template <class Worker>
   caf::resumable* dequeue(Worker* self) {
-    auto& idle = d(self->parent()).idle;
-    for (;;) {
-      if (auto* job = find_job(self))
-        return job;
-      const auto ticket = idle.announce();
-      if (auto* job = find_job(self)) {
-        idle.withdraw();
-        return job;
-      }
-      idle.sleep(ticket);
-    }
+    auto& own = d(self);
+    const auto turn = own.turns.load(std::memory_order_relaxed);
+    if (turn == 0)
+      begin(self);
+    auto* job = find_own(self, turn);
+    if (!job)
+      job = find_elsewhere(self);
+    own.turns.store(turn + 1, std::memory_order_relaxed);
+    // What waits behind this job must not depend on how long it takes.
+    auto& all = d(self->parent());
+    if (own.queue.size() != 0
+        && !all.somebody_dozes.load(std::memory_order_relaxed))
+      all.idle.notify_one();
+    return job;
   }
 
   template <class Worker, class F>
@@ -105,11 +123,25 @@ class parking_policy : public caf::policy::unprofiled {
   /// Every so often the oldest job goes first, lest newer ones keep it waiting.
   static constexpr std::uint32_t fair_turn = 32;
 
+  static constexpr std::chrono::microseconds doze_time{200};
+
+  /// A queue is long if it is worth taking from though its worker gets on.
+  static constexpr std::size_t long_queue = 8;
+
   template <class Worker>
-  caf::resumable* find_job(Worker* self) {
+  void begin(Worker* self) {
+    // CAF's logger is compiled out, save for a lock around the name of the
+    // running actor, which nobody will ask for.
+    caf::logger::set_current_actor_system(nullptr);
+    d(self->parent()).active.fetch_add(1, std::memory_order_relaxed);
+    d(self).seen.resize(self->parent()->num_workers());
+  }
+
+  template <class Worker>
+  caf::resumable* find_own(Worker* self, std::uint32_t turn) {
     auto& own = d(self);
     auto& injected = d(self->parent()).injected;
-    if (++own.turns % fair_turn == 0) {
+    if (turn % fair_turn == 0) {
       if (auto* job = injected.pop_front())
         return job;
       if (auto* job = own.queue.pop_back())
@@ -117,14 +149,64 @@ class parking_policy : public caf::policy::unprofiled {
     }
     if (auto* job = own.queue.pop_front())
       return job;
-    if (auto* job = injected.pop_front())
-      return job;
+    return injected.pop_front();
+  }
+
+  /// Waits for work.
+  template <class Worker>
+  caf::resumable* find_elsewhere(Worker* self) {
+    auto& all = d(self->parent());
+    all.active.fetch_sub(1, std::memory_order_relaxed);
+    caf::resumable* job = nullptr;
+    bool notified = false;
+    while (!job) {
+      const auto ticket = all.idle.announce();
+      const bool doze = all.active.load(std::memory_order_relaxed) != 0
+                        && !all.somebody_dozes.exchange(true);
+      job = find_own(self, 1);
+      if (!job)
+        job = steal(self, notified);
+      if (job) {
+        all.idle.withdraw();
+      } else {
+        note_turns(self);
+        notified = all.idle.sleep(
+          ticket,
+          doze ? std::chrono::steady_clock::now() + doze_time : no_deadline);
+      }
+      if (doze)
+        all.somebody_dozes.store(false);
+    }
+    all.active.fetch_add(1, std::memory_order_relaxed);
+    return job;
+  }
+
+  template <class Worker>
+  void note_turns(Worker* self) {
+    auto* parent = self->parent();
+    for (std::size_t i = 0; i != parent->num_workers(); ++i)
+      d(self).seen[i] = d(parent->worker_by_id(i))
+                          .turns.load(std::memory_order_relaxed);
+  }
+
+  /// Takes a job from another worker: from anyone when notified, otherwise from
+  /// one that is stuck or has many.
+  template <class Worker>
+  caf::resumable* steal(Worker* self, bool notified) {
     auto* parent = self->parent();
     const auto n = parent->num_workers();
-    for (std::size_t i = 1; i < n; ++i)
-      if (auto* job = d(parent->worker_by_id((self->id() + i) % n))
-                        .queue.pop_back())
-        return job;
+    for (std::size_t i = 1; i < n; ++i) {
+      const auto id = (self->id() + i) % n;
+      auto& victim = d(parent->worker_by_id(id));
+      const auto length = victim.queue.size();
+      if (length == 0)
+        continue;
+      const bool stuck = victim.turns.load(std::memory_order_relaxed)
+                         == d(self).seen[id];
+      if (notified || stuck || length >= long_queue)
+        if (auto* job = victim.queue.pop_back())
+          return job;
+    }
     return nullptr;
   }
 };

@@ -29,11 +29,13 @@ class sleepers {
   /// Takes the announcement back: there is work after all.
   void withdraw() noexcept { count_.fetch_sub(1, std::memory_order_seq_cst); }
 
-  /// Sleeps unless the ticket is void; ends the announcement.
-  void sleep(ticket x) noexcept {
+  /// Sleeps unless the ticket is void, at most until `deadline`; ends the
+  /// announcement. Returns whether the ticket has become void.
+  bool sleep(ticket x, time_point deadline) noexcept {
     if (epoch_.load(std::memory_order_seq_cst) == x)
-      futex_wait(epoch_, x, no_deadline);
+      futex_wait(epoch_, x, deadline);
     withdraw();
+    return epoch_.load(std::memory_order_seq_cst) != x;
   }
 
   /// Wakes one sleeper, if there is any. To be called after the work has been

@@ -5,37 +5,28 @@
 #include "puma/actors/internal/registry.hpp"
 #include "puma/actors/source_runnable.hpp"
 #include "puma/base/error.hpp"
+#include "puma/base/internal/cycles.hpp"
 #include "puma/base/internal/wait_driver.hpp"
 #include "puma/logging/log.hpp"
 
 #include <algorithm>
-#include <chrono>
 #include <utility>
 
 namespace puma::internal {
 
 namespace {
 
-using namespace std::chrono_literals;
-
 /// A slice gives way to other runnables after this time.
-constexpr auto slice_time = 250us;
+constexpr auto slice_time = about_microseconds(250);
 
 /// Within a slice, results are made visible at least this often.
-constexpr auto flush_time = 50us;
+constexpr auto flush_time = about_microseconds(50);
 
 /// Values between two looks at the clock: fast hooks pay for few looks, slow
 /// hooks are noticed soon.
 constexpr std::uint32_t longest_stride = 64;
-constexpr auto short_stride_time = 5us;
-constexpr auto long_stride_time = 20us;
-
-void adapt(std::uint32_t& stride, std::chrono::nanoseconds took) noexcept {
-  if (took < short_stride_time)
-    stride = std::min(stride * 2, longest_stride);
-  else if (took > long_stride_time)
-    stride = std::max(stride / 4, 1u);
-}
+constexpr auto short_stride_time = about_microseconds(4);
+constexpr auto long_stride_time = about_microseconds(20);
 
 constexpr const char* waiting_activity = "waiting";
 
@@ -52,49 +43,42 @@ struct task::input {
 /// Looks at the time between strides of values.
 class task::slice_clock {
  public:
-  enum class verdict { go_on, flush, yield };
+  explicit slice_clock(task& self)
+    : self_(self),
+      // Under the virtual clock, time does not pass within a slice.
+      stands_still_(wait_driver::of_this_thread() != nullptr),
+      start_(read_cycles()),
+      flushed_(start_),
+      last_(start_) {}
 
-  explicit slice_clock(task& self) : self_(self) {}
-
-  /// To be called after a full stride.
-  verdict after(std::uint32_t& stride) {
-    const auto now = current_time();
-    if (start_ == time_point{}) {
-      start_ = flushed_ = last_ = now;
+  /// To be called after a full stride of values. Adapts the stride, makes
+  /// results visible when they have waited for long, and returns whether the
+  /// slice is over.
+  bool must_yield(std::uint32_t& stride) {
+    if (stands_still_)
+      return false;
+    const auto now = read_cycles();
+    const auto took = now - std::exchange(last_, now);
+    if (took < short_stride_time)
       stride = std::min(stride * 2, longest_stride);
-      return verdict::go_on;
-    }
-    adapt(stride, now - last_);
-    last_ = now;
+    else if (took > long_stride_time)
+      stride = std::max(stride / 4, 1u);
     if (now - start_ >= slice_time)
-      return verdict::yield;
+      return true;
     if (now - flushed_ >= flush_time) {
       flushed_ = now;
-      return verdict::flush;
-    }
-    return verdict::go_on;
-  }
-
-  /// The same, with the consequence of `flush` carried out.
-  bool must_yield(std::uint32_t& stride) {
-    switch (after(stride)) {
-    case verdict::yield:
-      return true;
-    case verdict::flush:
       self_.pause();
       self_.fire_pending_wakes();
-      break;
-    case verdict::go_on:
-      break;
     }
     return false;
   }
 
  private:
   task& self_;
-  time_point start_{};
-  time_point flushed_{};
-  time_point last_{};
+  const bool stands_still_;
+  const cycles start_;
+  cycles flushed_;
+  cycles last_;
 };
 
 /// Says what the task is doing, for reports and error records. An exception
@@ -235,10 +219,12 @@ void task::fire_pending_wakes() noexcept {
 void task::adopt(outlet& x) {
   outputs_.push_back(&x);
   x.enter_scope();
+  bits_.fetch_or(reshaped, std::memory_order_relaxed);
 }
 
 void task::forget(outlet& x) noexcept {
   std::erase(outputs_, &x);
+  bits_.fetch_or(reshaped, std::memory_order_relaxed);
 }
 
 // -- what the runnable declares -----------------------------------------------
@@ -269,22 +255,21 @@ void task::stop_self() noexcept {
 // -- a slice ------------------------------------------------------------------
 
 task::outcome task::run_slice() {
-  const scope in{*this};
   for (;;) {
-    take_signals(bits_.fetch_and(~signals, std::memory_order_acq_rel));
-    auto result = outcome::idle;
-    if (!was_constructed_ && !construct())
-      result = outcome::ended;
-    else
-      result = work();
-    if (result == outcome::ended) {
-      pending_.fire(urgency::last_act);
-      return result;
+    auto result = outcome::ended;
+    {
+      const scope in{*this};
+      take_signals(bits_.fetch_and(~signals, std::memory_order_acq_rel));
+      if (was_constructed_ || construct())
+        result = work();
+      if (result != outcome::ended)
+        pause();
     }
-    pause();
     pending_.fire(urgency::last_act);
-    if (result == outcome::again)
+    if (result != outcome::idle)
       return result;
+    // From the moment on that the schedule is given back, another thread may
+    // run the next slice: nothing of the task may be touched any more.
     auto now = bits_.load(std::memory_order_acquire);
     while ((now & signals) == 0) {
       if (bits_.compare_exchange_weak(now, now & ~scheduled,
@@ -363,6 +348,10 @@ std::optional<task::outcome> task::interrupted() {
     return std::nullopt;
   if ((now & signals & attention) != 0)
     return outcome::again;
+  if ((now & reshaped) != 0)
+    bits_.fetch_and(~reshaped, std::memory_order_relaxed);
+  if ((now & blocked) == 0)
+    return std::nullopt;
   // An outbox is not empty: room will wake the task, unless there is some now.
   return drain_outboxes() ? std::nullopt : std::optional{outcome::idle};
 }
@@ -421,14 +410,19 @@ std::optional<task::outcome> task::service_window(input& in,
 task::outcome task::service_source(slice_clock& clock) {
   const activity_guard doing{*this, "on_demand"};
   for (;;) {
-    const auto stride = source_stride_;
-    for (std::uint32_t i = 0; i != stride; ++i) {
-      if (!outputs_have_room())
+    // The common case has one output; its place is looked up once per stride.
+    // Outputs that come or go raise `reshaped`.
+    const auto* only = outputs_.size() == 1 ? outputs_.front() : nullptr;
+    for (auto n = source_stride_; n != 0; --n) {
+      if ((!only || only->next == only->limit) && !outputs_have_room())
         return outcome::idle; // room will wake the task
       if (!source_->on_demand())
         return end({});
-      if (auto result = interrupted())
-        return *result;
+      if ((bits_.load(std::memory_order_relaxed) & attention) != 0) {
+        if (auto result = interrupted())
+          return *result;
+        break;
+      }
     }
     if (!any_output_live())
       return end({});

@@ -122,12 +122,13 @@ class task : public party {
 
   static constexpr wake::bits scheduled = 1u << 0;
   static constexpr wake::bits parked = 1u << 1;
-  static constexpr wake::bits blocked = 1u << 8; // an outbox is not empty
+  static constexpr wake::bits blocked = 1u << 8;  // an outbox is not empty
+  static constexpr wake::bits reshaped = 1u << 9; // outputs came or went
   static constexpr wake::bits signals = wake::data | wake::room | wake::stop
                                         | wake::drain | wake::mail
                                         | wake::change;
   static constexpr wake::bits attention = wake::stop | wake::drain | wake::mail
-                                          | blocked;
+                                          | blocked | reshaped;
 
   std::atomic<std::uint32_t> bits_;
   const bool may_wait_;

@@ -2,6 +2,8 @@
 
 #include "puma/base/internal/parker.hpp"
 
+#include "puma/base/internal/cycles.hpp"
+
 #include <ctime>
 
 #include <linux/futex.h>
@@ -14,14 +16,6 @@ namespace {
 
 /// About 5 microseconds, which is less than sleeping and being woken costs.
 constexpr int spins_before_sleep = 150;
-
-void relax_cpu() noexcept {
-#if defined(__x86_64__) || defined(__i386__)
-  __builtin_ia32_pause();
-#elif defined(__aarch64__)
-  asm volatile("yield");
-#endif
-}
 
 } // namespace
 
@@ -63,40 +57,62 @@ parker& parker::of_this_thread() {
   return *instance.ptr;
 }
 
+wake::bits parker::take_bits() noexcept {
+  return word_.fetch_and(fire_owed, std::memory_order_acquire)
+         & ~(sleeping | fire_owed);
+}
+
 wake::bits parker::park(time_point deadline) noexcept {
+  const auto armed = [](std::uint32_t word) {
+    return (word & ~(sleeping | fire_owed)) != 0;
+  };
   // A peer that is running now often arms within the time of a system call.
   for (int i = 0; i != spins_before_sleep; ++i) {
-    if (word_.load(std::memory_order_relaxed) != 0)
+    if (armed(word_.load(std::memory_order_relaxed)))
       break;
     relax_cpu();
   }
   for (;;) {
     auto seen = word_.load(std::memory_order_acquire);
-    if ((seen & ~sleeping) != 0)
-      return word_.exchange(0, std::memory_order_acquire) & ~sleeping;
+    if (armed(seen))
+      return take_bits();
     if (deadline != no_deadline && std::chrono::steady_clock::now() >= deadline)
-      return word_.exchange(0, std::memory_order_acquire) & ~sleeping;
-    if (seen == 0
-        && !word_.compare_exchange_strong(seen, sleeping,
+      return take_bits();
+    if ((seen & sleeping) == 0
+        && !word_.compare_exchange_strong(seen, seen | sleeping,
                                           std::memory_order_acquire))
       continue;
-    futex_wait(word_, sleeping, deadline);
+    futex_wait(word_, seen | sleeping, deadline);
   }
 }
 
 void parker::reset() noexcept {
-  word_.store(0, std::memory_order_relaxed);
+  word_.fetch_and(fire_owed, std::memory_order_relaxed);
 }
 
 bool parker::arm(wake::bits what) noexcept {
-  const auto before = word_.exchange(what, std::memory_order_acq_rel);
-  if (before != sleeping)
+  auto seen = word_.load(std::memory_order_relaxed);
+  auto wanted = seen;
+  do {
+    wanted = (seen & ~sleeping) | what;
+    if ((seen & sleeping) != 0)
+      wanted |= fire_owed;
+  } while (!word_.compare_exchange_weak(seen, wanted, std::memory_order_acq_rel,
+                                        std::memory_order_relaxed));
+  if ((seen & sleeping) == 0)
     return false;
+  if ((seen & fire_owed) != 0) {
+    // The thread woke by itself and sleeps again before it was fired for the
+    // last time: it is still linked in the list of the one who owes that.
+    futex_wake(word_, 1);
+    return false;
+  }
   ref();
   return true;
 }
 
 void parker::fire(urgency) noexcept {
+  word_.fetch_and(~fire_owed, std::memory_order_release);
   futex_wake(word_, 1);
   deref();
 }

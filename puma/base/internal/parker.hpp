@@ -48,7 +48,10 @@ class parker final : public waker {
   void deref() noexcept;
 
  private:
-  static constexpr std::uint32_t sleeping = 1;
+  static constexpr std::uint32_t sleeping = 1u << 0;
+  static constexpr std::uint32_t fire_owed = 1u << 1; // `next_armed` is in use
+
+  wake::bits take_bits() noexcept;
 
   ~parker() = default;
 

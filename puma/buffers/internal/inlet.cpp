@@ -32,6 +32,8 @@ inlet::~inlet() {
     queue_->inlet_ = nullptr;
     queue_->consumer_waits_ = false;
     queue_->consumer_waker_ = nullptr;
+    // What was released last may not have been offered yet.
+    queue_->wake_waiters(wakes);
   }
 }
 

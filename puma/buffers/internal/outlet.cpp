@@ -154,7 +154,7 @@ publish_status outlet::publish_direct(void* value, time_point deadline) {
                           "publish_to, or start the runnable as dedicated"};
     waiting_waker_ = owner_ ? static_cast<waker*>(owner_)
                             : &parker::of_this_thread();
-    q.add_waiter(*this, std::exchange(was_woken_, false));
+    q.add_waiter(*this, was_woken_.exchange(false));
     if (q.room() != 0) {
       q.remove_waiter(*this);
       continue;
@@ -239,6 +239,13 @@ void outlet::return_credit() noexcept {
   queue_->reserved_ -= std::exchange(credit_, 0);
 }
 
+void outlet::got_room() noexcept {
+  // Had its turn: a wake that it no longer needs would be lost to others.
+  was_woken_ = false;
+  if (waiting_)
+    queue_->remove_waiter(*this);
+}
+
 bool outlet::reserve(wake_list& wakes) {
   auto& q = *queue_;
   sync_own();
@@ -252,7 +259,7 @@ bool outlet::reserve(wake_list& wakes) {
     q.reserved_ += more;
     credit_ += more;
     limit += more * q.ops_.size;
-    was_woken_ = false;
+    got_room();
     return true;
   }
   if (own_ && next) {
@@ -271,7 +278,7 @@ bool outlet::reserve(wake_list& wakes) {
   credit_ += usable;
   next = own_->at(0, q.ops_);
   limit = next + usable * q.ops_.size;
-  was_woken_ = false;
+  got_room();
   return true;
 }
 
@@ -282,7 +289,7 @@ bool outlet::reserve_or_wait(wake_list& wakes) {
     if (waiting_)
       return false;
     waiting_waker_ = owner_;
-    queue_->add_waiter(*this, std::exchange(was_woken_, false));
+    queue_->add_waiter(*this, was_woken_.exchange(false));
     if (queue_->room() == 0)
       return false;
     queue_->remove_waiter(*this);
@@ -294,7 +301,6 @@ publish_status outlet::publish_chunked(void* value, bool only_try) {
     return only_try ? publish_status::full : to_outbox(value);
   auto& q = *queue_;
   auto& wakes = owner_->pending_wakes();
-  const bool pending = !wakes.empty();
   queue::guard lock{q.mutex_};
   if (q.unreachable(*this)) {
     hand_over_own(wakes);
@@ -305,9 +311,6 @@ publish_status outlet::publish_chunked(void* value, bool only_try) {
   if (reserve(wakes)) {
     lock.unlock();
     place(value);
-    // A second chunk in one slice is work for another core.
-    if (pending)
-      owner_->fire_pending_wakes();
     return publish_status::accepted;
   }
   if (only_try)
@@ -345,11 +348,14 @@ publish_status outlet::to_outbox(void* value) {
 }
 
 void outlet::flush(wake_list& wakes) noexcept {
-  if (!chunked_ || (!next && credit_ == 0))
+  // A wake whose room could not be used, for want of room elsewhere, is passed
+  // on, too.
+  if (!chunked_ || (!next && credit_ == 0 && !was_woken_))
     return;
   const queue::guard lock{queue_->mutex_};
   hand_over_own(wakes);
   return_credit();
+  was_woken_ = false;
   if (queue_->first_waiter_)
     queue_->wake_waiters(wakes);
 }
@@ -362,15 +368,11 @@ bool outlet::ensure_room() {
   if (!chunked_ || policy_ != policy::block || ended_)
     return true;
   auto& wakes = owner_->pending_wakes();
-  const bool pending = !wakes.empty();
   queue::guard lock{queue_->mutex_};
   if (queue_->unreachable(*this))
     return true;
   if (!reserve_or_wait(wakes))
     return false;
-  lock.unlock();
-  if (pending)
-    owner_->fire_pending_wakes();
   return true;
 }
 
@@ -406,7 +408,7 @@ bool outlet::drain_outbox(wake_list& wakes) noexcept {
       }
       q.reserved_ += granted;
       outbox_count_ -= granted;
-      was_woken_ = false; // had its turn
+      got_room();
       if (auto* left = q.append(x, wakes))
         q.recycle(left);
     }
@@ -417,7 +419,7 @@ bool outlet::drain_outbox(wake_list& wakes) noexcept {
     if (waiting_)
       return false;
     waiting_waker_ = owner_;
-    q.add_waiter(*this, std::exchange(was_woken_, false));
+    q.add_waiter(*this, was_woken_.exchange(false));
     if (q.room() == 0)
       return false;
     q.remove_waiter(*this);

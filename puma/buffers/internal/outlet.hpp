@@ -5,6 +5,8 @@
 #include "puma/buffers/internal/party.hpp"
 #include "puma/buffers/internal/queue.hpp"
 
+#include <atomic>
+
 namespace puma::internal {
 
 /// One publisher's end of a queue.
@@ -88,6 +90,7 @@ class outlet : public detail::write_window {
   void hand_over_own(wake_list& wakes) noexcept;
   void return_credit() noexcept;
   void discard(chunk* x, bool behind_error) noexcept;
+  void got_room() noexcept;
   bool reserve(wake_list& wakes);
   bool reserve_or_wait(wake_list& wakes);
   void hand_over_everything(wake_list& wakes) noexcept;
@@ -101,7 +104,8 @@ class outlet : public detail::write_window {
   bool ended_ = false;  // completed or failed by its owner
   bool in_scope_ = false;
   bool waiting_ = false; // in the queue's list of waiters
-  bool was_woken_ = false;
+  // Woken, with room yet to be found or passed on. Written under the mutex.
+  std::atomic<bool> was_woken_{false};
   chunk* own_ = nullptr;   // chunk being filled; uncommitted from begin to next
   std::uint32_t want_ = 4; // size of the next chunk: grows with the traffic
   std::size_t credit_ = 0; // places reserved, as of the last commit
