@@ -91,6 +91,15 @@ class publisher {
     return try_publish(T(value));
   }
 
+  /// Returns how many values may be published next for sure without waiting and
+  /// without the outbox. In `on_demand` that is at least 1 for each output that
+  /// blocks; a source of cheap values may publish as many per call. 0 outside
+  /// of pooled runnables, where each value is decided upon on its own.
+  [[nodiscard]] std::size_t room() const noexcept {
+    return end_ ? static_cast<std::size_t>(end_->limit - end_->next) / sizeof(T)
+                : 0;
+  }
+
   /// Makes the values published so far visible to the subscription, and wakes
   /// it. Needed only in a hook that goes on to compute for long.
   void flush() { detail::flush(end_.get()); }

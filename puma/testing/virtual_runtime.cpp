@@ -15,6 +15,9 @@ namespace puma::testing {
 
 namespace {
 
+/// More slices than any test that ends needs to settle.
+constexpr std::size_t most_steps = 1'000'000;
+
 std::unique_ptr<internal::runtime_core> make_core() {
   return std::make_unique<internal::runtime_core>(
     runtime_options{}, internal::runtime_core::scheduling::manual);
@@ -39,7 +42,6 @@ class virtual_runtime::impl final : public internal::wait_driver {
 
   ~impl() {
     rt_.core().shut_down();
-    settle();
     of_this_thread() = nullptr;
   }
 
@@ -56,9 +58,10 @@ class virtual_runtime::impl final : public internal::wait_driver {
   internal::time_point now() override { return clock().now(); }
 
   void settle() {
-    while (scheduler().try_run_once()) {
-      // Goes on until nobody is scheduled.
-    }
+    for (std::size_t steps = 0; scheduler().try_run_once(); ++steps)
+      if (steps == most_steps)
+        throw usage_error{"virtual_runtime: does not settle; is there a source "
+                          "without end whose outputs never get full?"};
   }
 
   void advance(std::chrono::nanoseconds by) {

@@ -21,6 +21,21 @@ namespace {
 /// The worker that runs on this thread, or null.
 thread_local caf::execution_unit* current_unit = nullptr;
 
+/// Tests may run hosts within hooks of others.
+class unit_scope {
+ public:
+  explicit unit_scope(caf::execution_unit* x)
+    : outer_(std::exchange(current_unit, x)) {}
+
+  unit_scope(const unit_scope&) = delete;
+  unit_scope& operator=(const unit_scope&) = delete;
+
+  ~unit_scope() { current_unit = outer_; }
+
+ private:
+  caf::execution_unit* outer_;
+};
+
 } // namespace
 
 urgency& enqueue_urgency() noexcept {
@@ -122,7 +137,7 @@ bool host::handle_mail() {
 
 caf::resumable::resume_result host::resume(caf::execution_unit* eu,
                                            std::size_t) {
-  const auto outer = std::exchange(current_unit, eu);
+  const unit_scope on{eu};
   context(eu);
   const auto result = run_slice();
   if (result == outcome::ended) {
@@ -131,7 +146,6 @@ caf::resumable::resume_result host::resume(caf::execution_unit* eu,
                     : caf::make_error(caf::sec::runtime_error, exit_text());
     cleanup(std::move(reason), eu);
   }
-  current_unit = outer;
   switch (result) {
   case outcome::idle:
     return caf::resumable::awaiting_message;

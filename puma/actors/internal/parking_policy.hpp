@@ -34,13 +34,13 @@ urgency& enqueue_urgency() noexcept;
 /// queue, where its data is still in the cache. To hand it to another core
 /// costs more than a short slice is worth. So a sleeper is notified only if the
 /// running job goes on for longer (`urgency::at_once`). What is enqueued as the
-/// last act of a slice stays with its worker.
+/// last act of a slice stays with its worker, which is about to run it.
 ///
-/// *No job is stuck* behind a long one. While some worker is busy, one of those
-/// without work only dozes: it looks around every `doze_time`, and takes jobs
-/// from a worker that has not begun another one in the meantime, or that has
-/// a long queue. A worker that leaves jobs in its queue while nobody dozes
-/// wakes someone.
+/// *No job waits for long* behind others while a worker has nothing to do. As
+/// long as some worker is busy, one of those without work only dozes: it looks
+/// around every `doze_time`, and takes a job from a worker whose jobs are long
+/// or many. A worker that leaves jobs in its queue while nobody dozes wakes
+/// someone who does.
 class parking_policy : public caf::policy::unprofiled {
  public:
   struct coordinator_data {
@@ -58,8 +58,10 @@ class parking_policy : public caf::policy::unprofiled {
     worker_data(const worker_data&) {}
 
     job_ring<caf::resumable> queue;
-    // Jobs begun so far; tells other workers whether this one gets on.
+    // Jobs begun so far; tells other workers how fast this one gets on.
     std::atomic<std::uint32_t> turns{0};
+    // The job at the head of the queue should not wait for this worker.
+    std::atomic<bool> urgent{false};
     // The turns of others, as seen before the last doze.
     std::vector<std::uint32_t> seen;
   };
@@ -79,14 +81,15 @@ class parking_policy : public caf::policy::unprofiled {
   template <class Worker>
   void internal_enqueue(Worker* self, caf::resumable* job) {
     d(self).queue.push_front(job);
-    if (enqueue_urgency() == urgency::at_once)
+    if (enqueue_urgency() == urgency::at_once) {
+      d(self).urgent.store(true, std::memory_order_relaxed);
       d(self->parent()).idle.notify_one();
+    }
   }
 
   template <class Worker>
   void resume_job_later(Worker* self, caf::resumable* job) {
-    if (d(self).queue.push_back(job) != 0)
-      d(self->parent()).idle.notify_one();
+    d(self).queue.push_back(job);
   }
 
   template <class Worker>
@@ -125,8 +128,10 @@ class parking_policy : public caf::policy::unprofiled {
 
   static constexpr std::chrono::microseconds doze_time{200};
 
-  /// A queue is long if it is worth taking from though its worker gets on.
-  static constexpr std::size_t long_queue = 8;
+  /// Jobs are long if a worker begins at most so many in `doze_time`, and many
+  /// if so many wait. Shorter and fewer ones are better left together.
+  static constexpr std::uint32_t few_turns = 4;
+  static constexpr std::size_t many_jobs = 8;
 
   template <class Worker>
   void begin(Worker* self) {
@@ -147,8 +152,10 @@ class parking_policy : public caf::policy::unprofiled {
       if (auto* job = own.queue.pop_back())
         return job;
     }
-    if (auto* job = own.queue.pop_front())
+    if (auto* job = own.queue.pop_front()) {
+      own.urgent.store(false, std::memory_order_relaxed);
       return job;
+    }
     return injected.pop_front();
   }
 
@@ -158,22 +165,22 @@ class parking_policy : public caf::policy::unprofiled {
     auto& all = d(self->parent());
     all.active.fetch_sub(1, std::memory_order_relaxed);
     caf::resumable* job = nullptr;
-    bool notified = false;
+    bool rested = false; // the turns seen are those of a whole doze ago
     while (!job) {
       const auto ticket = all.idle.announce();
       const bool doze = all.active.load(std::memory_order_relaxed) != 0
                         && !all.somebody_dozes.exchange(true);
       job = find_own(self, 1);
       if (!job)
-        job = steal(self, notified);
-      if (job) {
+        job = steal(self, rested);
+      note_turns(self);
+      rested = doze;
+      if (job)
         all.idle.withdraw();
-      } else {
-        note_turns(self);
-        notified = all.idle.sleep(
-          ticket,
-          doze ? std::chrono::steady_clock::now() + doze_time : no_deadline);
-      }
+      else
+        all.idle.sleep(ticket, doze ? std::chrono::steady_clock::now()
+                                        + doze_time
+                                    : no_deadline);
       if (doze)
         all.somebody_dozes.store(false);
     }
@@ -189,10 +196,8 @@ class parking_policy : public caf::policy::unprofiled {
                           .turns.load(std::memory_order_relaxed);
   }
 
-  /// Takes a job from another worker: from anyone when notified, otherwise from
-  /// one that is stuck or has many.
   template <class Worker>
-  caf::resumable* steal(Worker* self, bool notified) {
+  caf::resumable* steal(Worker* self, bool rested) {
     auto* parent = self->parent();
     const auto n = parent->num_workers();
     for (std::size_t i = 1; i < n; ++i) {
@@ -201,9 +206,12 @@ class parking_policy : public caf::policy::unprofiled {
       const auto length = victim.queue.size();
       if (length == 0)
         continue;
-      const bool stuck = victim.turns.load(std::memory_order_relaxed)
-                         == d(self).seen[id];
-      if (notified || stuck || length >= long_queue)
+      if (victim.urgent.exchange(false, std::memory_order_relaxed))
+        if (auto* job = victim.queue.pop_front())
+          return job;
+      const auto turns = victim.turns.load(std::memory_order_relaxed)
+                         - d(self).seen[id];
+      if ((rested && turns <= few_turns) || length >= many_jobs)
         if (auto* job = victim.queue.pop_back())
           return job;
     }

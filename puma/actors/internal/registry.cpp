@@ -67,7 +67,7 @@ void registry::constructed(run_record& x, std::string name, run_kind kind) {
   x.phase = run_phase::running;
   if (kind == run_kind::passive)
     ++live_passive_;
-  waiting_.wake_all(wakes);
+  wake_watchers(x, wakes);
 }
 
 void registry::ended(run_record& x, const failure* error, bool untaken) {
@@ -84,7 +84,7 @@ void registry::ended(run_record& x, const failure* error, bool untaken) {
       untaken_.push_back(*error);
     remove_live(x);
     running = std::exchange(x.running, nullptr);
-    waiting_.wake_all(wakes);
+    wake_watchers(x, wakes);
   }
   if (running)
     running->drop();
@@ -122,18 +122,37 @@ void registry::signal_all(wake::bits what) {
 
 // -- waiting ------------------------------------------------------------------
 
-bool registry::wait_until_running(run_record& x, time_point deadline) {
+void registry::wake_watchers(const run_record& x, wake_list& wakes) noexcept {
+  // Only when somebody's condition may hold now: a hundred thousand runnables
+  // that end must not wake the thread that waits for the last one each time.
+  const bool streams_over = live_ == live_passive_
+                            && (x.kind != run_kind::passive || live_ == 0
+                                || x.phase == run_phase::running);
+  if (x.watchers != 0 || streams_over || !untaken_.empty())
+    waiting_.wake_all(wakes);
+}
+
+bool registry::wait_for_record(run_record& x, time_point deadline,
+                               run_phase least) {
   guard lock{mutex_};
-  return waiting_.wait(lock, deadline, shown_name(x), [&x] {
-    return x.phase == run_phase::running || x.phase == run_phase::ended;
-  });
+  struct watch {
+    run_record& record;
+    explicit watch(run_record& r) : record(r) { ++record.watchers; }
+    watch(const watch&) = delete;
+    watch& operator=(const watch&) = delete;
+    ~watch() { --record.watchers; }
+  };
+  const watch watching{x};
+  return waiting_.wait(lock, deadline, shown_name(x),
+                       [&x, least] { return x.phase >= least; });
+}
+
+bool registry::wait_until_running(run_record& x, time_point deadline) {
+  return wait_for_record(x, deadline, run_phase::running);
 }
 
 bool registry::wait_until_ended(run_record& x, time_point deadline) {
-  guard lock{mutex_};
-  return waiting_.wait(lock, deadline, shown_name(x), [&x] {
-    return x.phase == run_phase::ended || x.phase == run_phase::prepared;
-  });
+  return wait_for_record(x, deadline, run_phase::ended);
 }
 
 registry::streams registry::wait_for_streams(time_point deadline) {

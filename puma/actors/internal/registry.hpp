@@ -107,6 +107,8 @@ class registry : public std::enable_shared_from_this<registry> {
   [[nodiscard]] static std::string shown_name(const run_record& x);
   static void signal(run_record& x, wake::bits what, wake_list& wakes);
   void remove_live(run_record& x) noexcept;
+  bool wait_for_record(run_record& x, time_point deadline, run_phase least);
+  void wake_watchers(const run_record& x, wake_list& wakes) noexcept;
 
   launcher launch_;
   mutable std::mutex mutex_;

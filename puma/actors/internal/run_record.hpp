@@ -41,6 +41,7 @@ struct run_record {
   std::uint32_t early_signals = 0; // came before the host was known
   detail::recipe_ptr recipe;       // until the construction
   std::string name;                // the type's name until the construction
+  std::uint32_t watchers = 0;      // threads that wait for this one
   task* running = nullptr;         // holds a reference while not null
   std::unique_ptr<failure> error;  // what ended it
   run_record* previous = nullptr;  // among the live ones

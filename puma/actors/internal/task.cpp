@@ -20,13 +20,16 @@ namespace {
 constexpr auto slice_time = about_microseconds(250);
 
 /// Within a slice, results are made visible at least this often.
-constexpr auto flush_time = about_microseconds(50);
+constexpr auto flush_time = about_microseconds(20);
 
 /// Values between two looks at the clock: fast hooks pay for few looks, slow
 /// hooks are noticed soon.
 constexpr std::uint32_t longest_stride = 64;
 constexpr auto short_stride_time = about_microseconds(4);
 constexpr auto long_stride_time = about_microseconds(20);
+
+/// Ends a slice when there is no clock to do it.
+constexpr std::uint32_t strides_without_clock = 1'000;
 
 constexpr const char* waiting_activity = "waiting";
 
@@ -56,7 +59,7 @@ class task::slice_clock {
   /// slice is over.
   bool must_yield(std::uint32_t& stride) {
     if (stands_still_)
-      return false;
+      return ++strides_ >= strides_without_clock;
     const auto now = read_cycles();
     const auto took = now - std::exchange(last_, now);
     if (took < short_stride_time)
@@ -65,17 +68,19 @@ class task::slice_clock {
       stride = std::max(stride / 4, 1u);
     if (now - start_ >= slice_time)
       return true;
-    if (now - flushed_ >= flush_time) {
-      flushed_ = now;
-      self_.pause();
-      self_.fire_pending_wakes();
-    }
-    return false;
+    if (now - flushed_ < flush_time)
+      return false;
+    flushed_ = now;
+    self_.pause();
+    // Those who got something to do run next, on this core, while its data is
+    // in the cache.
+    return !self_.pending_.empty();
   }
 
  private:
   task& self_;
   const bool stands_still_;
+  std::uint32_t strides_ = 0;
   const cycles start_;
   cycles flushed_;
   cycles last_;
