@@ -60,8 +60,9 @@ class virtual_runtime::impl final : public internal::wait_driver {
   void settle() {
     for (std::size_t steps = 0; scheduler().try_run_once(); ++steps)
       if (steps == most_steps)
-        throw usage_error{"virtual_runtime: does not settle; is there a source "
-                          "without end whose outputs never get full?"};
+        throw usage_error{
+          "virtual_runtime: does not settle; is there a source "
+          "without end whose outputs never get full?"};
   }
 
   void advance(std::chrono::nanoseconds by) {

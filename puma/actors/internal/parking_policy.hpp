@@ -4,6 +4,7 @@
 
 #include "puma/actors/internal/job_ring.hpp"
 #include "puma/actors/internal/sleepers.hpp"
+#include "puma/base/internal/cycles.hpp"
 #include "puma/base/internal/waker.hpp"
 
 #include <caf/logger.hpp>
@@ -27,8 +28,9 @@ urgency& enqueue_urgency() noexcept;
 ///
 /// CAF's own stealing policy lets idle workers sleep between polls, which costs
 /// latency and idle CPU time; its sharing policy has one lock for all. Here a
-/// worker without work announces itself as a sleeper, looks once more at all
-/// queues, and sleeps in the kernel until somebody notifies it.
+/// worker without work looks out for jobs from other threads for a moment,
+/// announces itself as a sleeper, looks once more at all queues, and sleeps in
+/// the kernel until somebody notifies it.
 ///
 /// *Locality.* A job enqueued by a running job goes to the head of the own
 /// queue, where its data is still in the cache. To hand it to another core
@@ -50,6 +52,7 @@ class parking_policy : public caf::policy::unprofiled {
     sleepers idle;
     std::atomic<std::uint32_t> active{0};
     std::atomic<bool> somebody_dozes{false};
+    std::atomic<bool> somebody_looks{false};
   };
 
   struct worker_data {
@@ -68,8 +71,12 @@ class parking_policy : public caf::policy::unprofiled {
 
   template <class Coordinator>
   void central_enqueue(Coordinator* self, caf::resumable* job) {
-    d(self).injected.push_back(job);
-    d(self).idle.notify_one();
+    auto& all = d(self);
+    all.injected.push_back(job);
+    // A worker that looks for it finds it without being woken: before it
+    // sleeps, it looks once more.
+    if (!all.somebody_looks.load(std::memory_order_seq_cst))
+      all.idle.notify_one();
   }
 
   template <class Worker>
@@ -126,6 +133,9 @@ class parking_policy : public caf::policy::unprofiled {
   /// Every so often the oldest job goes first, lest newer ones keep it waiting.
   static constexpr std::uint32_t fair_turn = 32;
 
+  /// To sleep and be notified costs more than this on both sides.
+  static constexpr cycles look_time = about_microseconds(15);
+
   static constexpr std::chrono::microseconds doze_time{200};
 
   /// Jobs are long if a worker begins at most so many in `doze_time`, and many
@@ -164,7 +174,7 @@ class parking_policy : public caf::policy::unprofiled {
   caf::resumable* find_elsewhere(Worker* self) {
     auto& all = d(self->parent());
     all.active.fetch_sub(1, std::memory_order_relaxed);
-    caf::resumable* job = nullptr;
+    auto* job = look_out(all);
     bool rested = false; // the turns seen are those of a whole doze ago
     while (!job) {
       const auto ticket = all.idle.announce();
@@ -178,13 +188,31 @@ class parking_policy : public caf::policy::unprofiled {
       if (job)
         all.idle.withdraw();
       else
-        all.idle.sleep(ticket, doze ? std::chrono::steady_clock::now()
-                                        + doze_time
-                                    : no_deadline);
+        all.idle.sleep(ticket, doze
+                                 ? std::chrono::steady_clock::now() + doze_time
+                                 : no_deadline);
       if (doze)
         all.somebody_dozes.store(false);
     }
     all.active.fetch_add(1, std::memory_order_relaxed);
+    return job;
+  }
+
+  /// Spins for a moment, one worker at a time, without touching what busy
+  /// workers use.
+  static caf::resumable* look_out(coordinator_data& all) {
+    if (all.somebody_looks.exchange(true, std::memory_order_seq_cst))
+      return nullptr;
+    caf::resumable* job = nullptr;
+    const auto start = read_cycles();
+    do {
+      job = all.injected.pop_front();
+      for (int i = 0; !job && i != 16; ++i)
+        relax_cpu();
+    } while (!job && read_cycles() - start < look_time);
+    all.somebody_looks.store(false, std::memory_order_seq_cst);
+    if (job && all.injected.size() != 0)
+      all.idle.notify_one();
     return job;
   }
 

@@ -45,7 +45,17 @@ void registry::start(const record_ptr& x) {
     teardown_until_.reset();
   }
   // The host keeps the record; from here on it may end at any time.
-  auto* running = launch_(x);
+  task* running = nullptr;
+  try {
+    running = launch_(x);
+  } catch (...) {
+    // No thread or no memory: the streams must not stay open for it.
+    const auto recipe = std::move(x->recipe);
+    for (auto& buffer : recipe->buffers)
+      buffer->queue()->drop_token();
+    ended(*x, nullptr, false);
+    throw;
+  }
   {
     wake_list wakes;
     const guard lock{mutex_};

@@ -170,6 +170,8 @@ bool task::may_wait() const noexcept {
 }
 
 void task::wait(time_point deadline) {
+  // What this hook waits for may depend on what has been done so far.
+  pause();
   pending_.fire(urgency::at_once);
   for (;;) {
     auto seen = bits_.load(std::memory_order_acquire);
@@ -299,27 +301,27 @@ bool task::construct() {
   // Held open by tokens until the new object has opened its publishers.
   const auto recipe = std::move(record_->recipe);
   auto failed = std::optional<failure>{};
-  if (!stopping_) {
-    activity_.store("constructor", std::memory_order_relaxed);
-    try {
-      object_ = recipe->make();
-      record_->owner->constructed(
-        *record_, object_->name(),
-        source_ || !inputs_.empty() ? run_kind::stream : run_kind::passive);
-      if (needs_input_ && inputs_.empty())
-        throw usage_error{"runnable '" + object_->name()
-                          + "': needs at least one input"};
-      activity_.store("on_start", std::memory_order_relaxed);
-      object_->on_start();
-    } catch (...) {
-      failed = failure_here();
-      own_error_ = true;
-    }
-    activity_.store(waiting_activity, std::memory_order_relaxed);
+  // Also when it has been told to stop already: only the object knows which
+  // buffers are outputs, whose streams have to be completed.
+  activity_.store("constructor", std::memory_order_relaxed);
+  try {
+    object_ = recipe->make();
+    record_->owner->constructed(
+      *record_, object_->name(),
+      source_ || !inputs_.empty() ? run_kind::stream : run_kind::passive);
+    if (needs_input_ && inputs_.empty())
+      throw usage_error{"runnable '" + object_->name()
+                        + "': needs at least one input"};
+    activity_.store("on_start", std::memory_order_relaxed);
+    object_->on_start();
+  } catch (...) {
+    failed = failure_here();
+    own_error_ = true;
   }
+  activity_.store(waiting_activity, std::memory_order_relaxed);
   for (auto& x : recipe->buffers)
     x->queue()->drop_token(failed && !object_ ? &*failed : nullptr);
-  if (!failed && object_)
+  if (!failed)
     return true;
   end(std::move(failed));
   return false;
