@@ -2,3 +2,40 @@
 
 # The benchmarks: one puma_benchmark(...) or puma_bench_program(...) each. Paths
 # are relative to benchmarks/.
+
+puma_benchmark(buffer_bench SOURCES buffer_bench.cpp)
+puma_benchmark(hop_bench SOURCES hop_bench.cpp caf_yardstick.cpp)
+
+puma_bench_program(
+  puma-bench
+  SOURCES
+  puma_bench/fan_in_out.cpp
+  puma_bench/latency.cpp
+  puma_bench/main.cpp
+  puma_bench/options.cpp
+  puma_bench/pipe3.cpp
+  puma_bench/report.cpp
+  puma_bench/ring.cpp
+  puma_bench/spawn.cpp
+  puma_bench/workloads.cpp
+  LIBRARIES
+  CLI11::CLI11)
+
+# As above: keeps each workload alive and says nothing about speed.
+if(CMAKE_BUILD_TYPE MATCHES "^Rel")
+  foreach(
+    workload
+    pipe3_i64
+    pipe3_1k
+    pipe3_1m
+    fan4_i64
+    mpsc4_i64
+    lat
+    ring1000
+    spawn100k)
+    add_test(NAME bench_puma-bench_${workload}
+             COMMAND puma-bench ${workload} --items 1000 --capacity 16)
+    set_tests_properties(bench_puma-bench_${workload}
+                         PROPERTIES LABELS benchmarks TIMEOUT 60)
+  endforeach()
+endif()

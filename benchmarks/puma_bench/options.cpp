@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "benchmarks/puma_bench/options.hpp"
+
+#include <CLI/CLI.hpp>
+
+#include <cstdint>
+#include <iostream>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace puma_bench {
+
+namespace {
+
+constexpr int exit_usage = 2;
+
+/// A way to call the program.
+struct convention {
+  CLI::App app;
+  command result;
+  std::string environment = "thread";
+
+  convention(const std::string& text, const std::string& name)
+    : app(text, name) {}
+};
+
+/// Accepts what makes sense. The upper limit refuses negative numbers, too, of
+/// which CLI11 makes very large ones.
+CLI::Range between(std::uint64_t least, std::uint64_t most) {
+  return CLI::Range(least, most);
+}
+
+CLI::Range item_count() {
+  return between(1, 1'000'000'000'000);
+}
+
+std::vector<std::string> names() {
+  std::vector<std::string> result;
+  for (const auto& x : workloads())
+    result.emplace_back(x.name);
+  return result;
+}
+
+void add_capacity(convention& to) {
+  to.app
+    .add_option("--capacity", to.result.given.capacity,
+                "Capacity of each buffer, in values")
+    ->envname("BENCH_CAP")
+    ->check(between(1, 1'000'000'000))
+    ->capture_default_str();
+}
+
+/// puma-bench WORKLOAD [OPTIONS]
+void declare_own(convention& to) {
+  auto& [app, result, environment] = to;
+  app.add_option("workload", result.name, "What to run")
+    ->required()
+    ->check(CLI::IsMember(names()));
+  app
+    .add_option("--items", result.given.items,
+                "Number of values, of hops or of runnables; the default "
+                "depends on the workload")
+    ->check(item_count());
+  add_capacity(to);
+  app
+    .add_option("--payload", result.given.payload,
+                "Bytes of one value, for pipe3_1k and pipe3_1m")
+    ->check(between(1, 1'000'000'000));
+  app.add_option("--env", environment, "Where the runnables run")
+    ->check(CLI::IsMember({"thread"}))
+    ->capture_default_str();
+  app
+    .add_option("--threads", result.given.threads,
+                "Scheduler threads; 0 for one per core")
+    ->check(between(0, 1024))
+    ->capture_default_str();
+  app.add_option("--repeat", result.repeat, "Number of runs")
+    ->check(between(1, 1'000'000))
+    ->capture_default_str();
+  app.footer(
+    "The peers' way is understood as well: puma-bench puma WORKLOAD "
+    "[ITEMS]");
+}
+
+/// puma-bench puma WORKLOAD [ITEMS]
+void declare_peers(convention& to) {
+  to.app.add_option("workload", to.result.name, "What to run")->required();
+  to.app.add_option("items", to.result.given.items, "Number of values")
+    ->check(item_count());
+  add_capacity(to);
+}
+
+/// Adds what the workload says, unless the command line did.
+void complete(command& x) {
+  x.what = find_workload(x.name);
+  if (!x.what)
+    return;
+  if (x.given.items == 0)
+    x.given.items = x.what->items;
+  if (x.given.payload == 0)
+    x.given.payload = x.what->payload;
+  else if (x.what->payload == 0)
+    throw CLI::ValidationError{"--payload",
+                               "the values of " + x.name + " are integers"};
+}
+
+} // namespace
+
+std::optional<command> parse(int argc, char** argv, int& exit_code) {
+  const auto as_peer = argc > 1 && argv[1] == std::string_view{"puma"};
+  convention chosen{as_peer ? "Runs one workload of puma, as the peers do"
+                            : "Measures puma under one workload, and prints "
+                              "a line of JSON for each run",
+                    as_peer ? "puma-bench puma" : "puma-bench"};
+  if (as_peer) {
+    declare_peers(chosen);
+    --argc;
+    ++argv;
+  } else {
+    declare_own(chosen);
+  }
+  try {
+    chosen.app.parse(argc, argv);
+    complete(chosen.result);
+    return chosen.result;
+  } catch (const CLI::CallForHelp&) {
+    std::cout << chosen.app.help();
+    exit_code = 0;
+  } catch (const CLI::ParseError& error) {
+    std::cerr << "puma-bench: " << error.what() << "; see puma-bench --help\n";
+    exit_code = exit_usage;
+  }
+  return std::nullopt;
+}
+
+} // namespace puma_bench

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "benchmarks/puma_bench/workloads.hpp"
+
+#include <algorithm>
+#include <array>
+
+namespace puma_bench {
+
+namespace {
+
+constexpr std::size_t kib = 1024;
+
+constexpr std::array table{
+  workload{"pipe3_i64", 1'000'000, 0, &run_pipe3_integers},
+  workload{"pipe3_1k", 300'000, kib, &run_pipe3_blocks},
+  workload{"pipe3_1m", 3000, kib* kib, &run_pipe3_blocks},
+  workload{"fan4_i64", 1'000'000, 0, &run_fan4},
+  workload{"mpsc4_i64", 1'000'000, 0, &run_mpsc4},
+  workload{"lat", 4000, 0, &run_latency},
+  workload{"ring1000", 1'000'000, 0, &run_ring},
+  workload{"spawn100k", 100'000, 0, &run_spawn},
+};
+
+} // namespace
+
+void check(std::string_view what, std::uint64_t got, std::uint64_t expected) {
+  if (got != expected)
+    throw wrong_result{std::string{what} + ": got " + std::to_string(got)
+                       + ", expected " + std::to_string(expected)};
+}
+
+std::span<const workload> workloads() noexcept {
+  return table;
+}
+
+const workload* find_workload(std::string_view name) noexcept {
+  const auto found = std::ranges::find(table, name, &workload::name);
+  return found == table.end() ? nullptr : &*found;
+}
+
+} // namespace puma_bench

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+
+namespace puma_bench {
+
+/// What the command line says about one run.
+struct settings {
+  std::uint64_t items = 0;
+  std::size_t capacity = 1024;
+
+  /// Size of a block in bytes; 0 where the values are integers.
+  std::size_t payload = 0;
+
+  /// Scheduler threads; 0 stands for one per core.
+  std::size_t threads = 0;
+};
+
+/// What one run has shown.
+struct measurement {
+  std::uint64_t items = 0;
+  double seconds = 0;
+  std::optional<double> p50_us = {};
+  std::optional<double> p99_us = {};
+  std::string note = {};
+};
+
+/// A run whose values did not arrive as they should have.
+class wrong_result : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+/// Throws `wrong_result` unless both are equal.
+void check(std::string_view what, std::uint64_t got, std::uint64_t expected);
+
+/// One workload; the semantics are those of README.md.
+struct workload {
+  std::string_view name;
+  std::uint64_t items; ///< The default number of items.
+  std::size_t payload; ///< Size of a block in bytes; 0 for integers.
+  measurement (*run)(const settings&);
+};
+
+/// Returns all workloads.
+[[nodiscard]] std::span<const workload> workloads() noexcept;
+
+/// Returns the workload with this name, or null.
+[[nodiscard]] const workload* find_workload(std::string_view name) noexcept;
+
+/// Source, processor and sink. @pre `payload` is 0
+measurement run_pipe3_integers(const settings& given);
+
+/// The same with blocks. @pre `payload` is not 0
+measurement run_pipe3_blocks(const settings& given);
+
+/// One source that publishes each integer to four sinks.
+measurement run_fan4(const settings& given);
+
+/// Four sources that share one buffer and one sink.
+measurement run_mpsc4(const settings& given);
+
+/// A paced thread that publishes time stamps to one sink.
+measurement run_latency(const settings& given);
+
+/// One token that goes around 1000 runnables.
+measurement run_ring(const settings& given);
+
+/// Start and end of runnables that have nothing to do.
+measurement run_spawn(const settings& given);
+
+} // namespace puma_bench
