@@ -1,3 +1,66 @@
 # SPDX-License-Identifier: Apache-2.0
 
 # The examples: one puma_example(...) each. Paths are relative to examples/.
+
+puma_example(010_hello_runnable EXPECT "^hello world\nhello puma$")
+puma_example(
+  020_buffer_publish_subscribe EXPECT
+  "^first subscription: a\nsecond subscription: b c d\nthe end$")
+puma_example(
+  030_backpressure EXPECT
+  "^accepted 4, full at \"e\"\n10 ms later: full\nwith room again: accepted\nwaiting: b c d e\nlatest of 5: 5, dropped 4$"
+)
+puma_example(
+  040_complete_and_fail EXPECT
+  "^1 2 3, completed\n1 2, failed: not a number: x\nit came from parser, on_value"
+)
+puma_example(050_three_stage_pipeline EXPECT
+             "^sum of the squares of 1 to 1000: 333833500$")
+
+find_package(GTest REQUIRED)
+puma_example(140_testing_your_runnable EXPECT "PASSED.* 5 tests")
+target_link_libraries(140_testing_your_runnable PRIVATE GTest::gtest_main)
+
+# -- the word count ------------------------------------------------------------
+
+puma_example(
+  word_count
+  SOURCES
+  word_count.cpp
+  word_count/counter.cpp
+  word_count/files.cpp
+  word_count/pipeline.cpp
+  word_count/progress_bar.cpp
+  word_count/reader.cpp
+  word_count/splitter.cpp
+  ARGS
+  "${CMAKE_CURRENT_SOURCE_DIR}"
+  --top
+  3
+  EXPECT
+  "^[0-9]+ [a-z]+\n[0-9]+ [a-z]+\n[0-9]+ [a-z]+\n")
+target_link_libraries(word_count PRIVATE CLI11::CLI11)
+
+# One test per case, so that each has its own name and time limit.
+foreach(
+  case
+  counts_like_tr_sort_uniq
+  counts_words_across_block_borders
+  prints_the_top_words_in_order
+  says_that_a_directory_is_missing
+  says_which_file_is_unreadable
+  skips_binary_files
+  takes_an_empty_directory
+  leaves_out_links_and_special_files
+  rejects_wrong_arguments
+  says_that_an_interrupted_result_is_partial
+  draws_a_progress_bar_on_a_terminal)
+  add_test(
+    NAME word_count.${case}
+    COMMAND
+      "${Python3_EXECUTABLE}"
+      "${PROJECT_SOURCE_DIR}/tests/examples/word_count_test.py"
+      $<TARGET_FILE:word_count> WordCount.test_${case})
+  set_tests_properties(word_count.${case} PROPERTIES LABELS examples TIMEOUT 60
+                                                     SKIP_RETURN_CODE 77)
+endforeach()
