@@ -26,21 +26,20 @@ void fill_and_make_room() {
 
   int accepted = 0;
   std::string letter = "a";
-  while (out.try_publish(std::move(letter)) == puma::publish_status::accepted) {
-    ++accepted;
-    letter = static_cast<char>('a' + accepted);
-  }
+  const auto offer = [&] { return out.try_publish(std::move(letter)); };
+  while (offer() == puma::publish_status::accepted)
+    letter = static_cast<char>('a' + ++accepted);
   std::cout << "accepted " << accepted << ", full at \"" << letter << "\"\n";
   // [try]
 
   // [for]
-  auto status = out.publish_for(std::move(letter), 10ms);
+  auto status = out.publish_for(letter, 10ms);
   std::cout << "10 ms later: " << to_string(status) << '\n';
   // [for]
 
   auto in = letters.subscribe();
   static_cast<void>(in.next());
-  status = out.publish(std::move(letter)); // the value is still there
+  status = out.publish(std::move(letter));
   std::cout << "with room again: " << to_string(status) << '\n';
 
   out.complete();

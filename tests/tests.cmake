@@ -71,3 +71,38 @@ puma_test(
   SOURCES $<TARGET_OBJECTS:environment_tests> support/environments_threads.cpp
           environments/hanging_test.cpp environments/scheduling_test.cpp
           environments/threads_test.cpp)
+
+add_executable(main_app environments/main_app.cpp)
+target_link_libraries(main_app PRIVATE puma::puma puma_options)
+# One test per case, so that each has its own name and time limit.
+foreach(
+  case
+  lists_its_options
+  names_an_unknown_option
+  names_an_option_with_a_wrong_value
+  names_an_option_without_its_value
+  makes_as_many_threads_as_told
+  makes_one_thread_per_core
+  leaves_the_other_arguments
+  leaves_all_arguments_after_two_dashes
+  returns_what_the_body_returns
+  reports_an_exception_of_the_body
+  reports_an_exception_without_text
+  reports_an_error_that_nobody_took
+  reports_an_error_that_join_threw
+  reports_no_error_that_was_caught
+  drains_at_a_signal
+  closes_the_publisher_of_the_main_thread_at_a_signal
+  stops_what_cannot_drain_after_the_drain_timeout
+  stops_what_cannot_drain_at_the_second_signal
+  ends_what_hangs_at_the_third_signal
+  ends_what_hangs_some_time_after_the_second_signal
+  names_what_hangs_after_the_drain_timeout)
+  add_test(
+    NAME main.${case}
+    COMMAND
+      "${Python3_EXECUTABLE}"
+      "${CMAKE_CURRENT_SOURCE_DIR}/environments/main_test.py"
+      $<TARGET_FILE:main_app> Main.test_${case})
+  set_tests_properties(main.${case} PROPERTIES LABELS process TIMEOUT 60)
+endforeach()

@@ -15,7 +15,7 @@ namespace word_count {
 
 namespace {
 
-constexpr std::size_t block_bytes = 64 * 1024;
+constexpr std::size_t block_bytes = std::size_t{64} * 1024;
 
 std::string text_of(int error) {
   return std::generic_category().message(error);

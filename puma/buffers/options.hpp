@@ -43,8 +43,8 @@ struct publish_options {
 
   /// How many values a pooled runnable may publish in one hook beyond the
   /// buffer's room, before `publish` throws `buffer_full`. 0 stands for the
-  /// default: one chunk of the queue, at least 64 values, at most the capacity
-  /// of the buffer if that is larger than 64.
+  /// default: one chunk of the queue (as many values as fit into 2 KiB, at most
+  /// the capacity), at least 16.
   std::size_t outbox = 0;
 };
 

@@ -80,8 +80,8 @@ class publisher {
     return publish_for(T(value), timeout);
   }
 
-  /// Publishes `value` if there is room now. Never waits, drops or throws
-  /// `buffer_full`.
+  /// Publishes `value` if there is room now. Never waits, never drops `value`
+  /// and never throws `buffer_full`.
   [[nodiscard]] publish_status try_publish(T&& value) {
     return detail::try_publish(end_.get(), &value);
   }

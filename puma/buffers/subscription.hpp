@@ -52,7 +52,8 @@ class received {
 /// The receiving end of a buffer, for plain threads and dedicated runnables.
 /// (Other runnables get their values through hooks.)
 ///
-/// *Threads.* To be used by one thread at a time; moving it is fine.
+/// *Threads.* To be used by one thread at a time, and not from within a hook
+/// that it calls; moving it is fine.
 ///
 /// *Lifetime.* A buffer has one subscription at a time. Values that were not
 /// received when it goes stay in the buffer, for the next one. The end of the

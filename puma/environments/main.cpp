@@ -64,8 +64,8 @@ int run_main(int argc, char** argv, const std::function<int(runtime&)>& body) {
   runtime rt{std::move(owned)};
   signals.start(rt, options.drain_timeout);
   auto result = run_body(rt, body);
-  signals.stop();
   const bool down = core.shut_down();
+  signals.stop();
   while (auto error = core.all().claim_any()) {
     log(log_level::error, logger,
         "nobody was told of this error: " + error->describe());

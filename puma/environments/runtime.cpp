@@ -91,11 +91,10 @@ run_report runtime::join_for(std::chrono::nanoseconds timeout) {
 run_report runtime::drain(std::chrono::nanoseconds timeout) {
   auto& all = core_->all();
   const auto deadline = internal::deadline_after(timeout);
-  for (auto& x : all.buffers())
-    x->close_external();
-  all.signal_all(internal::wake::drain);
+  all.close_buffers();
+  all.signal_for_good(internal::wake::drain);
   static_cast<void>(all.wait_for_stream_ends(deadline));
-  all.signal_all(internal::wake::stop);
+  all.signal_for_good(internal::wake::stop);
   static_cast<void>(
     all.wait_for_all(std::max(deadline, internal::deadline_after(stop_time))));
   return core_->report();
@@ -103,6 +102,10 @@ run_report runtime::drain(std::chrono::nanoseconds timeout) {
 
 void runtime::stop() {
   core_->all().signal_all(internal::wake::stop);
+}
+
+bool runtime::is_draining() const {
+  return core_->all().is_draining();
 }
 
 const std::vector<std::string>& runtime::args() const noexcept {

@@ -86,8 +86,13 @@ class runtime {
   /// Ends everything in order: sources are not asked again and complete,
   /// plain-thread publishers get `closed`, values flow out, then everything
   /// else is stopped. What is not done after `timeout` is told to stop at once.
-  /// Says who is left then.
+  /// Says who is left then. This is for good: it holds for what is started
+  /// later, too.
   run_report drain(std::chrono::nanoseconds timeout);
+
+  /// Returns whether `drain` was called, for example because of SIGINT: results
+  /// may then be partial.
+  [[nodiscard]] bool is_draining() const;
 
   /// Tells all runnables to stop after the value in hand. Does not wait.
   void stop();

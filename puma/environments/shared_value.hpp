@@ -30,20 +30,22 @@ class shared_value {
 
   [[nodiscard]] T get() const noexcept { return state_->value.load(); }
 
-  void set(T value) noexcept { state_->value.store(value); }
+  void set(T value) const noexcept { state_->value.store(value); }
 
   /// Sets the value and returns the one before.
-  T exchange(T value) noexcept { return state_->value.exchange(value); }
+  T exchange(T value) const noexcept { return state_->value.exchange(value); }
 
   /// Adds `by` and returns the sum.
-  T add(T by) noexcept requires(!std::is_same_v<T, bool>) {
+  T add(T by) const noexcept requires(!std::is_same_v<T, bool>) {
     return static_cast<T>(state_->value.fetch_add(by) + by);
   }
 
-  T operator++() noexcept requires(!std::is_same_v<T, bool>) { return add(1); }
+  T operator++() const noexcept requires(!std::is_same_v<T, bool>) {
+    return add(1);
+  }
 
   /// Sets the value to `desired` if it is `expected`; returns whether it was.
-  bool compare_exchange(T expected, T desired) noexcept {
+  bool compare_exchange(T expected, T desired) const noexcept {
     return state_->value.compare_exchange_strong(expected, desired);
   }
 

@@ -9,6 +9,7 @@
 #include <caf/scheduler/test_coordinator.hpp>
 
 #include <algorithm>
+#include <map>
 #include <utility>
 
 namespace puma::testing {
@@ -48,11 +49,19 @@ class virtual_runtime::impl final : public internal::wait_driver {
   void drive(internal::time_point deadline) override {
     if (scheduler().try_run_once())
       return;
-    if (deadline == internal::no_deadline)
+    if (deadline == internal::no_deadline && next_timer() == deadline)
       throw usage_error{
         "virtual_runtime: a wait without a time limit would "
         "never end, because every runnable waits, too"};
     jump(deadline);
+  }
+
+  void arm_at(internal::time_point when, internal::waker& who) override {
+    timers_.emplace(when, &who);
+  }
+
+  void forget(internal::waker& who) noexcept override {
+    std::erase_if(timers_, [&who](const auto& x) { return x.second == &who; });
   }
 
   internal::time_point now() override { return clock().now(); }
@@ -86,15 +95,28 @@ class virtual_runtime::impl final : public internal::wait_driver {
 
   caf::detail::test_actor_clock& clock() { return scheduler().clock(); }
 
-  /// Moves the clock to the next timer, or to `target` if that is sooner.
-  void jump(internal::time_point target) {
-    auto& timers = clock().schedule();
-    if (!timers.empty())
-      target = std::min(target, std::max(timers.begin()->first, now()));
-    clock().advance_time(
-      std::chrono::duration_cast<caf::timespan>(target - now()));
+  internal::time_point next_timer() {
+    auto result = timers_.empty() ? internal::no_deadline
+                                  : timers_.begin()->first;
+    if (!clock().schedule().empty())
+      result = std::min(result, clock().schedule().begin()->first);
+    return result;
   }
 
+  /// Moves the clock to the next timer, or to `target` if that is sooner.
+  void jump(internal::time_point target) {
+    target = std::max(std::min(target, next_timer()), now());
+    clock().advance_time(
+      std::chrono::duration_cast<caf::timespan>(target - now()));
+    while (!timers_.empty() && timers_.begin()->first <= now()) {
+      auto* who = timers_.begin()->second;
+      timers_.erase(timers_.begin());
+      internal::wake_list wakes;
+      wakes.add(*who, internal::wake::change);
+    }
+  }
+
+  std::multimap<internal::time_point, internal::waker*> timers_;
   runtime rt_;
   internal::time_point start_;
   internal::wait_driver* outer_ = nullptr;

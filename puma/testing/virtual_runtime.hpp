@@ -10,15 +10,16 @@
 
 namespace puma::testing {
 
-/// A runtime for unit tests: runnables run on the test's own thread, one step
-/// after the other in a fixed order, under a clock that moves only when the
-/// test says so. No test needs to sleep.
+/// A runtime for unit tests: runnables run while the test waits for them, one
+/// step after the other in a fixed order, under a clock that moves only when
+/// the test says so. No test needs to sleep.
 ///
 /// Calls of puma that wait (`runner::join`, `publish` on a full buffer, `next`,
 /// …) run the runnables until what they wait for has happened. If nothing can
 /// happen any more, a wait with a time-out lets the clock jump to its end, and
-/// one without throws `usage_error`: it would never end. Dedicated runnables
-/// run on the test's thread, too, and may wait in the same way.
+/// one without throws `usage_error`: it would never end. A dedicated runnable
+/// has a thread of its own, which takes turns with the test's: only one of them
+/// runs at any time.
 ///
 /// *Threads.* To be used by the thread that made it; one at a time per thread.
 class virtual_runtime {

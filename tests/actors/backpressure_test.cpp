@@ -29,15 +29,14 @@ class backpressure : public environment_test {
     std::atomic<int> accepted = 0;
     auto one = env().run<stage>(
       "burst", in, std::vector<int_buffer>{},
-      script{.on_start =
-               [&](stage& self) {
-                 self.outs.open(self.publish_to(out, options));
-               },
-             .on_value =
-               [&](stage& self, int&) {
-                 for (int i = 0; i != x; ++i, ++accepted)
-                   self.outs[0].publish(i);
-               }});
+      script{
+        .on_start =
+          [&](stage& self) { self.outs.open(self.publish_to(out, options)); },
+        .on_value =
+          [&](stage& self, int&) {
+            for (int i = 0; i != x; ++i, ++accepted)
+              self.outs[0].publish(i);
+          }});
     publish_all(in, 1, 1);
     EXPECT_TRUE(eventually([&] { return in.stats().waiting == 0; }));
     one.stop();
@@ -109,12 +108,11 @@ TEST_P(backpressure, goes_through_many_stages) {
 }
 
 TEST_P(backpressure, is_not_caused_by_an_output_that_drops) {
-  auto x = env().run<stage>(
-    "stage", in, std::vector<int_buffer>{},
-    script{.on_start = [&](stage& self) {
-      self.outs.open(
-        self.publish_to(out, {.when_full = when_full::drop_newest}));
-    }});
+  auto x = env().run<stage>("stage", in, std::vector<int_buffer>{},
+                            script{.on_start = [&](stage& self) {
+                              self.outs.open(self.publish_to(
+                                out, {.when_full = when_full::drop_newest}));
+                            }});
 
   stream_all(in, 1, 200);
   x.join();
@@ -184,8 +182,8 @@ TEST_P(backpressure, bounds_memory_with_a_slow_consumer) {
     const auto x = first.stats();
     const auto y = second.stats();
     most = std::max({most, x.waiting, y.waiting});
-    most_under_way = std::max(
-      most_under_way, x.accepted - static_cast<std::uint64_t>(handled));
+    most_under_way = std::max(most_under_way,
+                              x.accepted - static_cast<std::uint64_t>(handled));
     ++handled;
     while (std::chrono::steady_clock::now() < until) {
     }

@@ -70,9 +70,9 @@ INSTANTIATE_TEST_SUITE_P(, waiting, no_hosting, without_hosting);
 
 TEST_P(waiting, in_publish_ends_when_there_is_room) {
   auto x = run_dedicated([&](idler& self) {
-    auto end = self.publish_to(out);
+    self.outs.open(self.publish_to(out));
     for (int i = 1; i <= 100; ++i)
-      EXPECT_EQ(end.publish(i), publish_status::accepted);
+      EXPECT_EQ(self.outs[0].publish(i), publish_status::accepted);
     self.stop();
   });
   numbers seen;
@@ -87,9 +87,9 @@ TEST_P(waiting, in_publish_ends_when_there_is_room) {
 TEST_P(waiting, in_publish_for_ends_after_its_time) {
   std::optional<publish_status> status;
   auto x = run_dedicated([&](idler& self) {
-    auto end = self.publish_to(out);
-    end.publish(1);
-    status = end.publish_for(2, 1ms);
+    self.outs.open(self.publish_to(out));
+    self.outs[0].publish(1);
+    status = self.outs[0].publish_for(2, 1ms);
     self.stop();
   });
 
@@ -178,6 +178,39 @@ TEST_P(waiting, ended_by_a_stop_completes_the_outputs) {
   x.join();
 
   EXPECT_THAT(rest_of(out), ElementsAre(1));
+}
+
+TEST_P(waiting, in_on_complete_ends_with_the_stop_that_led_to_it) {
+  auto x = env().run<taking_stage>(
+    puma::dedicated, "waiting", in, std::vector{out},
+    [&](stage& self, const puma::failure*) {
+      self.outs[0].publish(1);
+      self.outs[0].publish(2); // there is no room
+    });
+  x.wait_until_running();
+
+  x.stop();
+  x.join();
+
+  EXPECT_NO_THROW(x.check_for_exceptions());
+  EXPECT_THAT(rest_of(out), ElementsAre(1));
+}
+
+TEST_P(waiting, in_a_hook_that_swallows_the_stop_ends_all_the_same) {
+  auto x = run_dedicated([&](idler&) {
+    auto to_stopper = in.open_publisher();
+    to_stopper.publish(1);
+    try {
+      puma::sleep_for(1h);
+    } catch (const puma::stopped&) {
+    }
+  });
+  auto stopper = env().run(
+    puma::for_each("stopper", in, [&](int) { x.stop(); }));
+
+  x.join();
+
+  EXPECT_NO_THROW(x.check_for_exceptions());
 }
 
 // -- pooled -------------------------------------------------------------------

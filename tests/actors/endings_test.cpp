@@ -236,10 +236,9 @@ TEST_P(ending, by_an_error_that_is_not_handled_fails_the_outputs) {
 // -- exceptions of on_complete ------------------------------------------------
 
 TEST_P(ending, turns_into_an_error_by_an_exception_of_on_complete) {
-  auto x = run<taking_stage>("stage", in, std::vector{out},
-                             [](stage&, const puma::failure*) {
-                               throw sensor_broken{1};
-                             });
+  auto x = run<taking_stage>(
+    "stage", in, std::vector{out},
+    [](stage&, const puma::failure*) { throw sensor_broken{1}; });
 
   stream_all(in, 1, 1);
 
@@ -247,10 +246,9 @@ TEST_P(ending, turns_into_an_error_by_an_exception_of_on_complete) {
 }
 
 TEST_P(ending, of_a_sink_by_an_exception_of_on_complete_is_thrown) {
-  auto x = run<taking_stage>("sink", in, std::vector<int_buffer>{},
-                             [](stage&, const puma::failure*) {
-                               throw sensor_broken{1};
-                             });
+  auto x = run<taking_stage>(
+    "sink", in, std::vector<int_buffer>{},
+    [](stage&, const puma::failure*) { throw sensor_broken{1}; });
 
   stream_all(in, 1, 1);
   x.join();

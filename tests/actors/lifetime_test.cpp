@@ -180,15 +180,4 @@ TEST_P(lifetime, never_begins_without_a_start) {
   EXPECT_TRUE(observed.expired());
 }
 
-TEST_P(lifetime, without_a_start_ends_with_the_runtime) {
-  auto argument = std::make_shared<tracked>(1);
-  const std::weak_ptr<tracked> observed = argument;
-  auto x = make<witness>(in, seen, mishap::none, std::move(argument));
-
-  destroy_runtime();
-
-  EXPECT_EQ(seen.size(), 0u);
-  EXPECT_TRUE(observed.expired());
-}
-
 } // namespace

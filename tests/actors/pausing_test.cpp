@@ -50,9 +50,8 @@ TEST_F(pausing, ends_when_the_outbox_has_drained) {
 }
 
 TEST_F(pausing, lasts_until_all_of_a_burst_has_had_room) {
-  auto x = env.run(puma::flat_map("burst", in, out, [](int n) {
-    return std::vector<int>(10, n);
-  }));
+  auto x = env.run(puma::flat_map(
+    "burst", in, out, [](int n) { return std::vector<int>(10, n); }));
   publish_all(in, 1, 100);
   auto end = out.subscribe();
   vrt.settle();

@@ -45,8 +45,9 @@ TEST_P(scope, exists_only_where_an_environment_makes_the_runnable) {
 
 TEST_P(scope, lets_nobody_else_publish_to_an_output) {
   std::atomic<stage*> running = nullptr;
-  auto x = run<stage>("stage", in, std::vector{out},
-                      script{.on_start = [&](stage& self) { running = &self; }});
+  auto x = run<stage>(
+    "stage", in, std::vector{out},
+    script{.on_start = [&](stage& self) { running = &self; }});
   ASSERT_TRUE(eventually([&] { return running != nullptr; }));
 
   auto& end = running.load()->outs[0];
@@ -61,10 +62,9 @@ TEST_P(scope, lets_nobody_else_publish_to_an_output) {
 
 TEST_P(scope, ends_before_a_publisher_that_was_moved_out_of_it) {
   std::optional<puma::publisher<int>> stolen;
-  auto x = run<stage>("stage", in, std::vector{out},
-                      script{.on_start = [&](stage& self) {
-                        stolen = std::move(self.outs[0]);
-                      }});
+  auto x = run<stage>(
+    "stage", in, std::vector{out},
+    script{.on_start = [&](stage& self) { stolen = std::move(self.outs[0]); }});
   stream_all(in, 1, 0);
   x.join();
 
@@ -74,8 +74,9 @@ TEST_P(scope, ends_before_a_publisher_that_was_moved_out_of_it) {
 
 TEST_P(scope, of_one_runnable_is_closed_to_the_hooks_of_another) {
   std::atomic<stage*> running = nullptr;
-  auto x = run<stage>("stage", in, std::vector{out},
-                      script{.on_start = [&](stage& self) { running = &self; }});
+  auto x = run<stage>(
+    "stage", in, std::vector{out},
+    script{.on_start = [&](stage& self) { running = &self; }});
   ASSERT_TRUE(eventually([&] { return running != nullptr; }));
   auto intruder = run<idler>("intruder", [&](idler&) {
     EXPECT_THROW(running.load()->outs[0].publish(1), usage_error);
@@ -92,8 +93,9 @@ TEST_P(scope, of_one_runnable_is_closed_to_the_hooks_of_another) {
 
 TEST_P(scope, does_not_get_outputs_from_outside) {
   std::atomic<stage*> running = nullptr;
-  auto x = run<stage>("stage", in, std::vector<int_buffer>{},
-                      script{.on_start = [&](stage& self) { running = &self; }});
+  auto x = run<stage>(
+    "stage", in, std::vector<int_buffer>{},
+    script{.on_start = [&](stage& self) { running = &self; }});
   ASSERT_TRUE(eventually([&] { return running != nullptr; }));
 
   const auto text = usage_error_text(
@@ -105,8 +107,9 @@ TEST_P(scope, does_not_get_outputs_from_outside) {
 TEST_P(scope, does_not_get_inputs_from_outside) {
   auto other = env().make_buffer<int>("other", 8);
   std::atomic<stage*> running = nullptr;
-  auto x = run<stage>("stage", in, std::vector<int_buffer>{},
-                      script{.on_start = [&](stage& self) { running = &self; }});
+  auto x = run<stage>(
+    "stage", in, std::vector<int_buffer>{},
+    script{.on_start = [&](stage& self) { running = &self; }});
   ASSERT_TRUE(eventually([&] { return running != nullptr; }));
 
   EXPECT_THROW(running.load()->add(other), usage_error);

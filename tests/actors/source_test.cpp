@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
 #include "puma/actors/source_runnable.hpp"
-
 #include "tests/support/buffer_steps.hpp"
 #include "tests/support/environments.hpp"
 #include "tests/support/stages.hpp"
@@ -26,9 +25,8 @@ INSTANTIATE_TEST_SUITE_P(, a_source, any_hosting, with_hosting);
 TEST_P(a_source, is_asked_until_it_returns_false) {
   auto sum = env().make_value<int>("sum");
   auto x = run<counting_source>("source", std::vector{out}, 1000);
-  auto sink = env().run(puma::for_each("sum", out, [=](int n) mutable {
-    sum.add(n);
-  }));
+  auto sink = env().run(
+    puma::for_each("sum", out, [=](int n) mutable { sum.add(n); }));
 
   rt().join();
 
@@ -39,9 +37,8 @@ TEST_P(a_source, is_asked_until_it_returns_false) {
 TEST_P(a_source, is_not_asked_when_it_has_been_stopped) {
   auto consumed = env().make_value<int>("consumed");
   auto x = run<counting_source>("source", std::vector{out});
-  auto sink = env().run(puma::for_each("sum", out, [=](int) mutable {
-    consumed.add(1);
-  }));
+  auto sink = env().run(
+    puma::for_each("sum", out, [=](int) mutable { consumed.add(1); }));
   auto stopper = env().run<stage>("stopper", other, std::vector<int_buffer>{},
                                   script{.on_value = [&](stage& self, int&) {
                                     x.stop();

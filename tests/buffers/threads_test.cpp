@@ -151,10 +151,12 @@ TEST(a_full_buffer, serves_publishers_in_the_order_in_which_they_wait) {
   auto in = b.subscribe();
   auto first = b.open_publisher();
   publish_numbers(first, 0, 0);
+  // One that goes may wake another one, which then competes with the first.
+  std::list<puma::publisher<int>> outs;
   std::list<observed_thread> threads;
   for (int i = 1; i <= 4; ++i) {
-    threads.emplace_back(
-      [out = b.open_publisher(), i]() mutable { out.publish(i); });
+    auto& out = outs.emplace_back(b.open_publisher());
+    threads.emplace_back([&out, i] { out.publish(i); });
     threads.back().wait_until_asleep();
   }
 

@@ -57,6 +57,7 @@ TEST_P(drain, closes_publishers_of_plain_threads) {
 }
 
 TEST_P(drain, closes_publishers_that_are_opened_later) {
+  auto early = in.open_publisher();
   auto sink = run(puma::for_each("sink", in, [](int) {}));
   rt().drain(30s);
 

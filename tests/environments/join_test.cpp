@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
 #include "puma/environments/runtime.hpp"
-
 #include "tests/support/buffer_steps.hpp"
 #include "tests/support/environments.hpp"
 #include "tests/support/stages.hpp"
@@ -102,10 +101,9 @@ TEST_P(join, throws_an_error_that_nobody_took_and_stops_all_others) {
 }
 
 TEST_P(join, does_not_throw_an_error_that_somebody_took) {
-  auto failing = run<stage>("failing", in, std::vector{out},
-                            script{.on_value = [](stage&, int& n) {
-                              throw sensor_broken{n};
-                            }});
+  auto failing = run<stage>(
+    "failing", in, std::vector{out},
+    script{.on_value = [](stage&, int& n) { throw sensor_broken{n}; }});
   auto sink = run<taking_stage>("sink", out, std::vector<int_buffer>{},
                                 [](stage&, const puma::failure*) {});
   publish_all(in, 1, 1);

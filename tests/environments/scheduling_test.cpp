@@ -50,8 +50,8 @@ class scheduling : public environment_test {
       begun = time_point{};
       out.publish(i);
       EXPECT_TRUE(eventually([&] { return begun.load() != time_point{}; }));
-      result = std::min<std::chrono::nanoseconds>(
-        result, begun.load() - published.load());
+      result = std::min<std::chrono::nanoseconds>(result, begun.load()
+                                                            - published.load());
       // Let the long hook end before the next round.
       EXPECT_TRUE(eventually([&] { return idle_.load() == i + 1; }));
     }
@@ -109,9 +109,8 @@ TEST_P(scheduling, starts_what_a_plain_thread_published_to) {
     compute_for(long_hook);
     ++idle_;
   }));
-  auto b = env().run(puma::for_each("b", in, [&](int) {
-    begun = steady::now();
-  }));
+  auto b = env().run(
+    puma::for_each("b", in, [&](int) { begun = steady::now(); }));
   auto out = to_a.open_publisher();
   b.wait_until_running();
   auto to = in.open_publisher();
@@ -137,8 +136,7 @@ TEST_P(scheduling, gives_everyone_a_turn_beside_busy_sources) {
   for (int i = 0; i != 100; ++i) {
     auto dropping = env().make_buffer<int>(
       "dropping", 1, {.overflow = puma::overflow::latest});
-    busy.push_back(
-      env().run<counting_source>("busy", std::vector{dropping}));
+    busy.push_back(env().run<counting_source>("busy", std::vector{dropping}));
   }
   for (auto& x : busy)
     x.wait_until_running();
@@ -149,7 +147,7 @@ TEST_P(scheduling, gives_everyone_a_turn_beside_busy_sources) {
   for (int i = 0; i != 10; ++i) {
     out.publish(i);
     // A turn of all takes some 25 ms on two idle cores.
-    const auto x = end.next_for(5s);
+    auto x = end.next_for(5s);
     ASSERT_TRUE(x) << "round " << i;
     EXPECT_EQ(*x, i);
   }

@@ -105,9 +105,8 @@ TEST_P(shared, event_wakes_all_who_wait) {
 TEST_P(shared, condition_wakes_who_waits_when_it_holds) {
   auto c = env().make_condition("c");
   int level = 0; // guarded by the condition
-  auto x = env().run(puma::for_each("raise", in, [&level, c](int) mutable {
-    c.change([&] { ++level; });
-  }));
+  auto x = env().run(puma::for_each(
+    "raise", in, [&level, c](int) mutable { c.change([&] { ++level; }); }));
   publish_all(in, 1, 5);
 
   c.wait([&] { return level >= 5; });

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#include "tests/support/threads.hpp"
+
 #include "tests/support/buffer_steps.hpp"
 #include "tests/support/environments.hpp"
 #include "tests/support/gate.hpp"
 #include "tests/support/stages.hpp"
-#include "tests/support/threads.hpp"
 
+#include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <functional>
 #include <memory>
@@ -149,10 +152,9 @@ TEST_P(threads, may_start_runnables_at_once) {
 }
 
 TEST_P(threads, may_throw_one_error_to_only_one_of_them) {
-  auto x = run<stage>("stage", in, std::vector<int_buffer>{},
-                      script{.on_value = [](stage&, int& n) {
-                        throw sensor_broken{n};
-                      }});
+  auto x = run<stage>(
+    "stage", in, std::vector<int_buffer>{},
+    script{.on_value = [](stage&, int& n) { throw sensor_broken{n}; }});
   publish_all(in, 1, 1);
   x.join();
   std::atomic<int> thrown = 0;
@@ -169,6 +171,43 @@ TEST_P(threads, may_throw_one_error_to_only_one_of_them) {
   }
 
   EXPECT_EQ(thrown, 1);
+}
+
+TEST_P(threads, that_stop_runnables_in_the_flow_lose_and_double_no_value) {
+  constexpr int last = 20'000;
+  numbers seen;
+  auto source = env().run<counting_source>("source", std::vector{in}, last);
+
+  for (int stops = 1; stops <= 20; ++stops) {
+    auto x = run<stage>(
+      "stage", in, std::vector<int_buffer>{},
+      script{.on_value = [&](stage&, int& value) { seen.add(value); }});
+    const auto goal = std::min<std::size_t>(seen.size() + 100, last);
+    ASSERT_TRUE(eventually([&] { return seen.size() >= goal; }));
+    x.stop();
+    x.join();
+  }
+
+  for (const int x : rest_of(in))
+    seen.add(x);
+  EXPECT_EQ(seen.entries(), numbers_to(last));
+}
+
+TEST_P(threads, that_destroy_a_runtime_need_not_wait_for_a_good_moment) {
+  for (int i = 0; i != 100; ++i) {
+    puma::runtime own{{.threads = 2}};
+    const puma::thread_environment there{own};
+    auto a = there.make_buffer<int>("a", 4);
+    auto b = there.make_buffer<int>("b", 4);
+    auto source = there.run<counting_source>("source", std::vector{a});
+    auto middle = there.run<stage>(puma::dedicated, "middle", a,
+                                   std::vector{b});
+    auto sink = there.run(puma::for_each("sink", b, [](int) {}));
+    if (i % 3 == 0)
+      sink.wait_until_running();
+    if (i % 5 == 0)
+      EXPECT_TRUE(eventually([&] { return b.stats().taken > 10; }));
+  }
 }
 
 class dedicated_threads : public threads {};
@@ -190,8 +229,8 @@ TEST_P(dedicated_threads, do_not_hold_back_pooled_runnables) {
   gate opened;
   std::vector<puma::runner> blocked;
   for (int i = 0; i != 4; ++i)
-    blocked.push_back(env().run<slow_to_construct>(puma::dedicated, out,
-                                                   &opened, 0));
+    blocked.push_back(
+      env().run<slow_to_construct>(puma::dedicated, out, &opened, 0));
 
   auto x = env().run<stage>("stage", in);
   stream_all(in, 1, 1);

@@ -52,13 +52,11 @@ inline const auto any_hosting = ::testing::Values(hosting::pooled,
 /// are.
 inline const auto no_hosting = ::testing::Values(hosting::pooled);
 
-inline std::string
-with_hosting(const ::testing::TestParamInfo<hosting>& info) {
+inline std::string with_hosting(const ::testing::TestParamInfo<hosting>& info) {
   return world_name() + "_" + ::testing::PrintToString(info.param);
 }
 
-inline std::string
-without_hosting(const ::testing::TestParamInfo<hosting>&) {
+inline std::string without_hosting(const ::testing::TestParamInfo<hosting>&) {
   return world_name();
 }
 

@@ -52,11 +52,11 @@ struct script {
 class stage : public puma::single_buffer_servicing_runnable<int> {
  public:
   stage(std::string name, const int_buffer& in,
-        const std::vector<int_buffer>& outs = {}, script what = {})
+        const std::vector<int_buffer>& targets = {}, script what = {})
     : single_buffer_servicing_runnable(std::move(name), in),
       script_(std::move(what)) {
-    for (auto& out : outs)
-      this->outs.open(publish_to(out));
+    for (auto& x : targets)
+      outs.open(publish_to(x));
   }
 
   using runnable::publish_to;
@@ -93,10 +93,10 @@ class taking_stage : public stage {
   using ending = std::function<void(stage&, const puma::failure*)>;
 
   taking_stage(std::string name, const int_buffer& in,
-               const std::vector<int_buffer>& outs, ending on_complete,
+               const std::vector<int_buffer>& targets, ending when_complete,
                script what = {})
-    : stage(std::move(name), in, outs, std::move(what)),
-      ending_(std::move(on_complete)) {}
+    : stage(std::move(name), in, targets, std::move(what)),
+      ending_(std::move(when_complete)) {}
 
  protected:
   void on_complete(const puma::failure* error) override {
@@ -135,29 +135,29 @@ class idler : public puma::command_driven_runnable {
 /// end.
 class counting_source : public puma::source_runnable {
  public:
-  counting_source(std::string name, const std::vector<int_buffer>& outs,
+  counting_source(std::string name, const std::vector<int_buffer>& targets,
                   std::optional<int> last = {},
-                  std::function<void(int)> on_demand = {})
+                  std::function<void(int)> when_asked = {})
     : source_runnable(std::move(name)),
       last_(last),
-      demanded_(std::move(on_demand)) {
-    for (auto& out : outs)
-      outs_.open(publish_to(out));
+      asked_(std::move(when_asked)) {
+    for (auto& x : targets)
+      outs_.open(publish_to(x));
   }
 
  protected:
   bool on_demand() override {
     if (last_ && next_ > *last_)
       return false;
-    if (demanded_)
-      demanded_(next_);
+    if (asked_)
+      asked_(next_);
     outs_.publish(next_++);
     return true;
   }
 
  private:
   std::optional<int> last_;
-  std::function<void(int)> demanded_;
+  std::function<void(int)> asked_;
   int next_ = 1;
   outputs outs_;
 };

@@ -116,6 +116,23 @@ void host::enqueue(caf::mailbox_element_ptr what, caf::execution_unit*) {
   signal(wake::mail);
 }
 
+void host::suspend() {
+  auto* self = std::exchange(party::current(), nullptr);
+  side_->yield();
+  party::current() = self;
+}
+
+host::outcome host::run_step() {
+  if (!side_)
+    side_ = std::make_unique<side_thread>([this] {
+      while (side_result_.emplace(run_slice()) != outcome::ended)
+        side_->yield();
+    });
+  side_result_.reset();
+  side_->resume();
+  return side_result_.value_or(outcome::idle);
+}
+
 caf::behavior host::make_behavior() {
   return {[](caf::unit_t) {
     // Keeps the actor alive: one without a behavior would end.
@@ -139,7 +156,8 @@ caf::resumable::resume_result host::resume(caf::execution_unit* eu,
                                            std::size_t) {
   const unit_scope on{eu};
   context(eu);
-  const auto result = run_slice();
+  const auto result = mode_ == mode::cooperative && may_wait() ? run_step()
+                                                               : run_slice();
   if (result == outcome::ended) {
     auto reason = exit_text().empty()
                     ? caf::error{}

@@ -2,9 +2,13 @@
 
 #pragma once
 
+#include "puma/actors/internal/side_thread.hpp"
 #include "puma/actors/internal/task.hpp"
 
 #include <caf/event_based_actor.hpp>
+
+#include <memory>
+#include <optional>
 
 namespace puma::internal {
 
@@ -21,7 +25,7 @@ class host final : public caf::event_based_actor, public task {
   enum class mode {
     pooled,      ///< From the scheduler, slice by slice.
     detached,    ///< It has one of its own.
-    cooperative, ///< The test's thread, also for runnables that may wait.
+    cooperative, ///< In steps, in turns with the thread of a test.
   };
 
   host(caf::actor_config& cfg, task::record_ptr record, host::mode how,
@@ -45,10 +49,16 @@ class host final : public caf::event_based_actor, public task {
 
  protected:
   void submit(urgency how) noexcept override;
+  void suspend() override;
   bool handle_mail() override;
 
  private:
+  /// As `run_slice`, but a hook that waits ends the step, too: as `idle`.
+  outcome run_step();
+
   const mode mode_;
+  std::unique_ptr<side_thread> side_; // of a cooperative host that may wait
+  std::optional<outcome> side_result_;
 };
 
 } // namespace puma::internal

@@ -42,6 +42,7 @@ void registry::start(const record_ptr& x) {
     if (x->next)
       x->next->previous = x.get();
     ++live_;
+    x->early_signals |= for_good_;
     teardown_until_.reset();
   }
   // The host keeps the record; from here on it may end at any time.
@@ -128,6 +129,28 @@ void registry::signal_all(wake::bits what) {
   const guard lock{mutex_};
   for (auto* x = first_live_; x; x = x->next)
     signal(*x, what, wakes);
+}
+
+void registry::signal_for_good(wake::bits what) {
+  {
+    const guard lock{mutex_};
+    for_good_ |= what;
+  }
+  signal_all(what);
+}
+
+void registry::close_buffers() {
+  {
+    const guard lock{mutex_};
+    buffers_closed_ = true;
+  }
+  for (auto& x : buffers())
+    x->close_external();
+}
+
+bool registry::is_draining() const {
+  const guard lock{mutex_};
+  return for_good_ != 0;
 }
 
 // -- waiting ------------------------------------------------------------------
@@ -269,6 +292,8 @@ void registry::adopt(const std::shared_ptr<queue>& x) {
     prune_at_ = std::max<std::size_t>(64, 2 * buffers_.size());
   }
   buffers_.push_back(x);
+  if (buffers_closed_)
+    x->close_external();
 }
 
 std::vector<std::shared_ptr<queue>> registry::buffers() const {

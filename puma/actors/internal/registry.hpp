@@ -53,6 +53,14 @@ class registry : public std::enable_shared_from_this<registry> {
   /// Signals all live runnables.
   void signal_all(wake::bits what);
 
+  /// Signals all runnables, and those that are started from now on.
+  void signal_for_good(wake::bits what);
+
+  /// Ends plain-thread publishers of all buffers, now and from now on.
+  void close_buffers();
+
+  [[nodiscard]] bool is_draining() const;
+
   // -- waiting ----------------------------------------------------------------
 
   bool wait_until_running(run_record& x, time_point deadline);
@@ -119,6 +127,8 @@ class registry : public std::enable_shared_from_this<registry> {
   std::vector<failure> untaken_;
   std::vector<std::weak_ptr<queue>> buffers_;
   std::size_t prune_at_ = 64;
+  bool buffers_closed_ = false;
+  wake::bits for_good_ = 0; // signals that everything gets at its start
   std::optional<time_point> teardown_until_;
 };
 

@@ -150,9 +150,15 @@ bool task::arm(wake::bits what) noexcept {
   // A dedicated runnable may be asleep inside of a hook. It is woken right
   // here: the task may have gone to sleep and been scheduled anew by the time
   // the caller would fire.
-  if ((before & parked) != 0
-      && (bits_.fetch_and(~parked, std::memory_order_acq_rel) & parked) != 0)
-    futex_wake(bits_, 1);
+  if ((before & parked) == 0
+      || (bits_.fetch_and(~parked, std::memory_order_acq_rel) & parked) == 0)
+    return false;
+  if (wait_driver::of_this_thread()) {
+    // It is suspended, rather than asleep.
+    retain();
+    return true;
+  }
+  futex_wake(bits_, 1);
   return false;
 }
 
@@ -191,23 +197,18 @@ void task::wait(time_point deadline) {
     }
     if (deadline != no_deadline && current_time() >= deadline)
       return;
-    if (auto* driver = wait_driver::of_this_thread()) {
-      // The driver runs other tasks on this thread in the meantime.
-      auto* self = std::exchange(party::current(), nullptr);
-      try {
-        driver->drive(deadline);
-      } catch (...) {
-        party::current() = self;
-        throw;
-      }
-      party::current() = self;
+    if (!bits_.compare_exchange_weak(seen, seen | parked,
+                                     std::memory_order_acq_rel))
       continue;
-    }
-    if (bits_.compare_exchange_weak(seen, seen | parked,
-                                    std::memory_order_acq_rel)) {
+    if (auto* driver = wait_driver::of_this_thread()) {
+      if (deadline != no_deadline)
+        driver->arm_at(deadline, *this);
+      suspend();
+      driver->forget(*this);
+    } else {
       futex_wait(bits_, seen | parked, deadline);
-      bits_.fetch_and(~parked, std::memory_order_acq_rel);
     }
+    bits_.fetch_and(~parked, std::memory_order_acq_rel);
   }
 }
 
@@ -301,6 +302,7 @@ bool task::construct() {
   // Held open by tokens until the new object has opened its publishers.
   const auto recipe = std::move(record_->recipe);
   auto failed = std::optional<failure>{};
+  bool over = false;
   // Also when it has been told to stop already: only the object knows which
   // buffers are outputs, whose streams have to be completed.
   activity_.store("constructor", std::memory_order_relaxed);
@@ -315,13 +317,14 @@ bool task::construct() {
     activity_.store("on_start", std::memory_order_relaxed);
     object_->on_start();
   } catch (...) {
-    failed = failure_here();
-    own_error_ = true;
+    failed = ending_here();
+    own_error_ = failed.has_value();
+    over = true;
   }
   activity_.store(waiting_activity, std::memory_order_relaxed);
   for (auto& x : recipe->buffers)
     x->queue()->drop_token(failed && !object_ ? &*failed : nullptr);
-  if (!failed)
+  if (!over)
     return true;
   end(std::move(failed));
   return false;
@@ -338,14 +341,10 @@ task::outcome task::work() {
       return end({});
     slice_clock clock{*this};
     return source_ ? service_source(clock) : service_inputs(clock);
-  } catch (const stopped&) {
-    if (stopping_ || (bits_.load(std::memory_order_relaxed) & wake::stop) != 0)
-      return end({});
-    own_error_ = true;
-    return end(failure_here());
   } catch (...) {
-    own_error_ = true;
-    return end(failure_here());
+    auto error = ending_here();
+    own_error_ = error.has_value();
+    return end(std::move(error));
   }
 }
 
@@ -383,12 +382,11 @@ task::outcome task::service_inputs(slice_clock& clock) {
         return *result;
       continue;
     }
-    const auto error = status == receive_status::failed
-                         ? std::optional<failure>{in.end->error()}
-                         : std::nullopt;
-    deliver_end(in, error ? &*error : nullptr);
-    if (error || open_inputs_ == 0)
-      return end(error);
+    if (status == receive_status::failed)
+      return end(in.end->error());
+    deliver_end(in, nullptr);
+    if (open_inputs_ == 0)
+      return end({});
     if (auto result = interrupted())
       return *result;
   }
@@ -490,10 +488,12 @@ task::outcome task::end(std::optional<failure> error) {
     try {
       deliver_end(*inputs_[i], error ? &*error : nullptr);
     } catch (...) {
-      auto second = failure_here();
+      auto second = ending_here();
+      if (!second)
+        continue;
       if (error) {
         log(log_level::error, "puma.actors",
-            second.describe() + "; ignored, because it has failed before");
+            second->describe() + "; ignored, because it has failed before");
       } else {
         error = std::move(second);
         own_error_ = true;
@@ -545,6 +545,18 @@ void task::close_outputs(const failure* error, bool& passed_on) {
       x->complete(pending_);
     }
   }
+}
+
+std::optional<failure> task::ending_here() const {
+  try {
+    throw;
+  } catch (const stopped&) {
+    if (stopping_ || (bits_.load(std::memory_order_relaxed) & wake::stop) != 0)
+      return std::nullopt;
+  } catch (...) {
+    // An error.
+  }
+  return failure_here();
 }
 
 failure task::failure_here() const {

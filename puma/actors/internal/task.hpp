@@ -88,6 +88,10 @@ class task : public party {
   /// Schedules the task; consumes one reference.
   virtual void submit(urgency how) noexcept = 0;
 
+  /// Lets others run until the task is scheduled again, in the middle of a
+  /// hook. Only under a wait_driver, which has no thread to put to sleep.
+  virtual void suspend() = 0;
+
   /// Handles messages in the actor's mailbox. Returns false when the actor was
   /// told to quit.
   virtual bool handle_mail() = 0;
@@ -117,6 +121,9 @@ class task : public party {
   outcome end(std::optional<failure> error);
   void close_outputs(const failure* error, bool& passed_on);
   void pause() noexcept;
+  /// Returns the error that the exception being handled is; nothing if that
+  /// says that the runnable was told to stop.
+  std::optional<failure> ending_here() const;
   failure failure_here() const;
   std::string describe_activity() const;
 

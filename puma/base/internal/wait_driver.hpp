@@ -14,6 +14,10 @@ class wait_driver {
   /// neither is possible, because then the wait would never end.
   virtual void drive(time_point deadline) = 0;
 
+  /// Arms `who` at `when`, by the driver's clock, unless `forget` comes first.
+  virtual void arm_at(time_point when, waker& who) = 0;
+  virtual void forget(waker& who) noexcept = 0;
+
   /// Returns the time by the driver's clock.
   [[nodiscard]] virtual time_point now() = 0;
 

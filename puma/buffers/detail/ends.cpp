@@ -10,6 +10,7 @@
 #include "puma/buffers/subscriber.hpp"
 #include "puma/logging/log.hpp"
 
+#include <algorithm>
 #include <utility>
 
 namespace puma::detail {
@@ -39,7 +40,10 @@ void notify(const queue& q, queue::event what, std::uint64_t count) {
     return start + "its last handle is gone while " + std::to_string(count)
            + " publisher(s) or subscription(s) are open";
   };
-  log(log_level::warning, "puma.buffers", text());
+  // With `latest`, dropping is what was asked for.
+  const bool expected = what == queue::event::dropped_oldest
+                        && q.options().overflow == overflow::latest;
+  log(expected ? log_level::debug : log_level::warning, "puma.buffers", text());
 }
 
 outlet& end_of(write_window* x) {
@@ -144,7 +148,10 @@ publish_status publish(write_window* x, void* value) {
 
 publish_status publish_for(write_window* x, void* value,
                            std::chrono::nanoseconds timeout) {
-  return end_of(x).publish(value, internal::deadline_after(timeout));
+  // A wait with a limit stays one, however far the limit is.
+  return end_of(x).publish(
+    value, std::min(internal::deadline_after(timeout),
+                    internal::no_deadline - std::chrono::nanoseconds{1}));
 }
 
 publish_status try_publish(write_window* x, void* value) {

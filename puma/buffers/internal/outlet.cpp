@@ -15,7 +15,7 @@ namespace {
 /// How fast private chunks grow to their full size under traffic.
 constexpr std::uint32_t growth = 4;
 
-constexpr std::size_t least_outbox = 16;
+constexpr std::size_t least_outbox = 64;
 
 std::size_t outbox_limit_for(const queue& q, std::size_t wanted) {
   return wanted != 0 ? wanted
@@ -116,7 +116,8 @@ publish_status outlet::publish_direct(void* value, time_point deadline) {
   wake_list wakes;
   queue::guard lock{queue_->mutex_};
   auto& q = *queue_;
-  was_woken_ = false; // for an earlier value: this one queues up anew
+  // That was for an earlier value: this one queues up anew.
+  was_woken_.store(false, std::memory_order_relaxed);
   for (bool first_try = true;; first_try = false) {
     if (q.unreachable(*this)) {
       ++q.stats_.after_end;
@@ -154,7 +155,7 @@ publish_status outlet::publish_direct(void* value, time_point deadline) {
                           "publish_to, or start the runnable as dedicated"};
     waiting_waker_ = owner_ ? static_cast<waker*>(owner_)
                             : &parker::of_this_thread();
-    q.add_waiter(*this, was_woken_.exchange(false));
+    q.add_waiter(*this, was_woken_.exchange(false, std::memory_order_relaxed));
     if (q.room() != 0) {
       q.remove_waiter(*this);
       continue;
@@ -241,7 +242,7 @@ void outlet::return_credit() noexcept {
 
 void outlet::got_room() noexcept {
   // Had its turn: a wake that it no longer needs would be lost to others.
-  was_woken_ = false;
+  was_woken_.store(false, std::memory_order_relaxed);
   if (waiting_)
     queue_->remove_waiter(*this);
 }
@@ -289,7 +290,8 @@ bool outlet::reserve_or_wait(wake_list& wakes) {
     if (waiting_)
       return false;
     waiting_waker_ = owner_;
-    queue_->add_waiter(*this, was_woken_.exchange(false));
+    queue_->add_waiter(*this,
+                       was_woken_.exchange(false, std::memory_order_relaxed));
     if (queue_->room() == 0)
       return false;
     queue_->remove_waiter(*this);
@@ -350,12 +352,13 @@ publish_status outlet::to_outbox(void* value) {
 void outlet::flush(wake_list& wakes) noexcept {
   // A wake whose room could not be used, for want of room elsewhere, is passed
   // on, too.
-  if (!chunked_ || (!next && credit_ == 0 && !was_woken_))
+  if (!chunked_
+      || (!next && credit_ == 0 && !was_woken_.load(std::memory_order_relaxed)))
     return;
   const queue::guard lock{queue_->mutex_};
   hand_over_own(wakes);
   return_credit();
-  was_woken_ = false;
+  was_woken_.store(false, std::memory_order_relaxed);
   if (queue_->first_waiter_)
     queue_->wake_waiters(wakes);
 }
@@ -419,7 +422,7 @@ bool outlet::drain_outbox(wake_list& wakes) noexcept {
     if (waiting_)
       return false;
     waiting_waker_ = owner_;
-    q.add_waiter(*this, was_woken_.exchange(false));
+    q.add_waiter(*this, was_woken_.exchange(false, std::memory_order_relaxed));
     if (q.room() == 0)
       return false;
     q.remove_waiter(*this);

@@ -213,7 +213,7 @@ void queue::wake_waiters(wake_list& wakes) noexcept {
   while (left != 0 && first_waiter_) {
     auto& x = *first_waiter_;
     remove_waiter(x);
-    x.was_woken_ = true;
+    x.was_woken_.store(true, std::memory_order_relaxed);
     left -= std::min<std::size_t>(left, x.chunked_ ? x.want_ : 1);
     wakes.add(*x.waiting_waker_, wake::room);
   }
@@ -229,7 +229,7 @@ void queue::wake_all_waiters(wake_list& wakes) noexcept {
 
 void queue::add_waiter(outlet& x, bool first) noexcept {
   x.waiting_ = true;
-  x.was_woken_ = false;
+  x.was_woken_.store(false, std::memory_order_relaxed);
   if (first) {
     x.previous_waiter_ = nullptr;
     x.next_waiter_ = first_waiter_;

@@ -7,7 +7,9 @@
 #include <CLI/CLI.hpp>
 
 #include <algorithm>
-#include <map>
+#include <iterator>
+#include <set>
+#include <string>
 #include <string_view>
 #include <utility>
 
@@ -30,22 +32,23 @@ main_options parse_main_options(int argc, const char* const* argv) {
       ours.emplace_back(argv[++i]);
   }
 
-  CLI::App app{"Options of puma, for any application that is built on it"};
+  CLI::App app{"Options of puma, for any application that is built on it",
+               "APPLICATION"};
   app.set_help_flag("--puma-help", "Shows these options and ends");
   double drain_seconds = 10;
-  auto level = static_cast<int>(result.level);
-  std::map<std::string, int> levels;
-  for (auto x : {log_level::debug, log_level::info, log_level::warning,
-                 log_level::error, log_level::off})
-    levels.emplace(to_string(x), static_cast<int>(x));
+  constexpr log_level levels[] = {log_level::debug, log_level::info,
+                                  log_level::warning, log_level::error,
+                                  log_level::off};
+  std::set<std::string> level_names;
+  for (auto x : levels)
+    level_names.emplace(to_string(x));
+  std::string level{to_string(result.level)};
   app
     .add_option("--puma-threads", result.runtime.threads,
                 "Scheduler threads; 0 stands for one per core")
     ->check(CLI::Range(0, 1024));
-  app
-    .add_option("--puma-log-level", level,
-                "Least severe lines to write: debug, info, warning, error, off")
-    ->transform(CLI::CheckedTransformer(levels, CLI::ignore_case));
+  app.add_option("--puma-log-level", level, "Least severe lines to write")
+    ->check(CLI::IsMember(level_names));
   app
     .add_option("--puma-drain-timeout", drain_seconds,
                 "Seconds that values get to flow out after SIGINT or SIGTERM")
@@ -59,7 +62,8 @@ main_options parse_main_options(int argc, const char* const* argv) {
     throw usage_error{std::string{"command line: "} + error.what()
                       + "; --puma-help lists puma's options"};
   }
-  result.level = static_cast<log_level>(level);
+  result.level = *std::find_if(std::begin(levels), std::end(levels),
+                               [&](auto x) { return to_string(x) == level; });
   result.drain_timeout = std::chrono::milliseconds{
     static_cast<std::chrono::milliseconds::rep>(drain_seconds * 1000)};
   return result;

@@ -79,9 +79,8 @@ bool runtime_core::shut_down() noexcept {
     return registry_->live().empty();
   try {
     registry_->close();
-    for (auto& x : registry_->buffers())
-      x->close_external();
-    registry_->signal_all(wake::stop);
+    registry_->close_buffers();
+    registry_->signal_for_good(wake::stop);
     if (registry_->wait_for_all(registry_->teardown_deadline()))
       return true;
     for (auto& x : registry_->live())

@@ -3,6 +3,7 @@
 #include "puma/environments/internal/signal_watch.hpp"
 
 #include "puma/base/error.hpp"
+#include "puma/environments/internal/runtime_core.hpp"
 #include "puma/environments/runtime.hpp"
 #include "puma/logging/log.hpp"
 
@@ -82,6 +83,10 @@ void signal_watch::watch(runtime& rt, std::chrono::milliseconds drain_timeout) {
       continue;
     if (ready > 0)
       last_signal = static_cast<int>(info.ssi_signo);
+    if (ready == 0 && rt.core().all().live().empty()) {
+      wait_milliseconds = -1; // only `main` itself is still at work
+      continue;
+    }
     const std::string name = last_signal == SIGINT ? "SIGINT" : "SIGTERM";
     if (++count == 1) {
       log(log_level::info, logger, name + ": draining");
