@@ -106,3 +106,11 @@ foreach(
       $<TARGET_FILE:main_app> Main.test_${case})
   set_tests_properties(main.${case} PROPERTIES LABELS process TIMEOUT 60)
 endforeach()
+
+# -- errors, logging and test support ------------------------------------------
+
+puma_test(
+  support_test
+  LABEL unit
+  SOURCES base/failure_test.cpp logging/log_test.cpp
+          testing/capture_logs_test.cpp testing/virtual_runtime_test.cpp)

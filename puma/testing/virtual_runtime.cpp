@@ -17,7 +17,7 @@ namespace puma::testing {
 namespace {
 
 /// More slices than any test that ends needs to settle.
-constexpr std::size_t most_steps = 1'000'000;
+constexpr std::size_t most_steps = 500'000;
 
 std::unique_ptr<internal::runtime_core> make_core() {
   return std::make_unique<internal::runtime_core>(

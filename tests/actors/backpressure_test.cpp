@@ -66,8 +66,8 @@ TEST_P(backpressure, throws_where_a_hook_publishes_more_than_its_outbox_holds) {
   EXPECT_THAT(std::string{failure_->text()}, HasSubstr("'out'"));
 }
 
-TEST_P(backpressure, holds_64_values_in_the_outbox_of_a_small_buffer) {
-  EXPECT_EQ(accepted_in_one_hook({}, 100), 2 + 64);
+TEST_P(backpressure, holds_16_values_in_the_outbox_of_a_small_buffer) {
+  EXPECT_EQ(accepted_in_one_hook({}, 100), 2 + 16);
 }
 
 TEST_P(backpressure, delivers_what_was_in_the_outbox_of_an_ended_runnable) {

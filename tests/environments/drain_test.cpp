@@ -123,6 +123,20 @@ TEST_P(drain, ends_what_nobody_consumes_after_its_time) {
   EXPECT_TRUE(middle.join_for(30s));
 }
 
+TEST_P(drain, ends_what_is_started_later) {
+  rt().drain(1s);
+
+  auto late = env().make_buffer<int>("late", 4);
+  auto source = run<counting_source>("source", std::vector{late});
+  auto idle = run<idler>("idle");
+  auto end = late.open_publisher();
+
+  EXPECT_TRUE(rt().is_draining());
+  EXPECT_TRUE(source.join_for(30s));
+  EXPECT_TRUE(idle.join_for(30s));
+  EXPECT_EQ(end.publish(1), puma::publish_status::closed);
+}
+
 TEST_P(drain, keeps_errors_for_join) {
   auto failing = run(
     puma::for_each("failing", in, [](int n) { throw sensor_broken{n}; }));

@@ -205,8 +205,9 @@ TEST_P(threads, that_destroy_a_runtime_need_not_wait_for_a_good_moment) {
     auto sink = there.run(puma::for_each("sink", b, [](int) {}));
     if (i % 3 == 0)
       sink.wait_until_running();
-    if (i % 5 == 0)
+    if (i % 5 == 0) {
       EXPECT_TRUE(eventually([&] { return b.stats().taken > 10; }));
+    }
   }
 }
 

@@ -29,7 +29,7 @@ constexpr auto short_stride_time = about_microseconds(4);
 constexpr auto long_stride_time = about_microseconds(20);
 
 /// Ends a slice when there is no clock to do it.
-constexpr std::uint32_t strides_without_clock = 1'000;
+constexpr std::uint32_t strides_without_clock = 1;
 
 constexpr const char* waiting_activity = "waiting";
 

@@ -15,7 +15,7 @@ namespace {
 /// How fast private chunks grow to their full size under traffic.
 constexpr std::uint32_t growth = 4;
 
-constexpr std::size_t least_outbox = 64;
+constexpr std::size_t least_outbox = 16;
 
 std::size_t outbox_limit_for(const queue& q, std::size_t wanted) {
   return wanted != 0 ? wanted
@@ -92,7 +92,7 @@ void outlet::check_usable() const {
     throw usage_error{"buffer '" + queue_->name()
                       + "': this publisher has completed its stream already; "
                         "open another one to publish more"};
-  if (!external_ && !in_scope_)
+  if (!external_ && (!in_scope_ || party::current() != owner_))
     throw usage_error{"buffer '" + queue_->name()
                       + "': this publisher belongs to a runnable and may only "
                         "be used in its hooks, while it executes"};
