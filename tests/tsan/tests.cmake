@@ -20,3 +20,5 @@ if(PUMA_TSAN_ONLY)
   set_tests_properties(a_planted_race_is_reported PROPERTIES LABELS threads
                                                              TIMEOUT 60)
 endif()
+
+puma_test(sleepers_test LABEL threads SOURCES tsan/sleepers_test.cpp)

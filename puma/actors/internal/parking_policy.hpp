@@ -2,9 +2,9 @@
 
 #pragma once
 
-#include "puma/actors/internal/job_ring.hpp"
-#include "puma/actors/internal/sleepers.hpp"
 #include "puma/base/internal/cycles.hpp"
+#include "puma/base/internal/job_ring.hpp"
+#include "puma/base/internal/sleepers.hpp"
 #include "puma/base/internal/waker.hpp"
 
 #include <caf/logger.hpp>
@@ -177,7 +177,7 @@ class parking_policy : public caf::policy::unprofiled {
     auto* job = look_out(all);
     bool rested = false; // the turns seen are those of a whole doze ago
     while (!job) {
-      const auto ticket = all.idle.announce();
+      all.idle.announce(self->id());
       const bool doze = all.active.load(std::memory_order_relaxed) != 0
                         && !all.somebody_dozes.exchange(true);
       job = find_own(self, 1);
@@ -185,12 +185,13 @@ class parking_policy : public caf::policy::unprofiled {
         job = steal(self, rested);
       note_turns(self);
       rested = doze;
-      if (job)
-        all.idle.withdraw();
-      else
-        all.idle.sleep(ticket, doze
-                                 ? std::chrono::steady_clock::now() + doze_time
-                                 : no_deadline);
+      if (!job) {
+        all.idle.sleep(self->id(),
+                       doze ? std::chrono::steady_clock::now() + doze_time
+                            : no_deadline);
+      } else if (all.idle.withdraw(self->id())) {
+        all.idle.notify_one(); // it may have been meant for another job
+      }
       if (doze)
         all.somebody_dozes.store(false);
     }

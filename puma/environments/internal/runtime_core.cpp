@@ -4,12 +4,15 @@
 
 #include "puma/actors/internal/host.hpp"
 #include "puma/actors/internal/parking_policy.hpp"
+#include "puma/base/error.hpp"
+#include "puma/base/internal/sleepers.hpp"
 #include "puma/base/internal/wait_driver.hpp"
 #include "puma/logging/log.hpp"
 
 #include <caf/scheduler/coordinator.hpp>
 
 #include <algorithm>
+#include <string>
 #include <thread>
 #include <utility>
 
@@ -19,6 +22,11 @@ namespace {
 
 std::unique_ptr<caf::actor_system_config>
 configure(const runtime_options& options, runtime_core::scheduling how) {
+  if (options.threads > sleepers::most_workers)
+    throw usage_error{"runtime: " + std::to_string(options.threads)
+                      + " scheduler threads are more than the "
+                      + std::to_string(sleepers::most_workers)
+                      + " that are supported"};
   auto result = std::make_unique<caf::actor_system_config>();
   if (how == runtime_core::scheduling::manual) {
     result->set("scheduler.policy", caf::atom("testing"));
