@@ -28,7 +28,7 @@ runnable::runnable(std::string name)
 runnable::~runnable() = default;
 
 void runnable::stop() noexcept {
-  host_.stop_self();
+  host_.signal(internal::wake::stop);
 }
 
 void runnable::check_scope(const char* what) const {

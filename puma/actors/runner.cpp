@@ -5,6 +5,7 @@
 #include "puma/actors/internal/registry.hpp"
 #include "puma/base/error.hpp"
 #include "puma/base/internal/wait_driver.hpp"
+#include "puma/buffers/internal/party.hpp"
 #include "puma/logging/log.hpp"
 
 #include <utility>
@@ -101,11 +102,17 @@ void runner::tear_down() noexcept {
     if (!owner.is_alive(*x))
       return;
     owner.stop(*x);
-    if (!owner.wait_until_ended(*x, owner.teardown_deadline()))
+    // A pooled hook must not wait; the runtime does.
+    if (auto* running = internal::party::current();
+        running && !running->may_wait())
+      return;
+    if (!owner.wait_for_teardown(*x))
       log(log_level::error, "puma.actors",
           owner.display_name(*x)
             + ": still alive after it was told to stop; it is in "
             + owner.activity_of(*x));
+  } catch (const stopped&) {
+    // The dedicated runnable that owns this runner is being stopped itself.
   } catch (const std::exception& error) {
     log(log_level::error, "puma.actors",
         x->owner->display_name(*x)

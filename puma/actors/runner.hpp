@@ -21,8 +21,10 @@ struct run_record;
 /// destroying need exclusive use.
 ///
 /// *Lifetime.* Leaving the runner's scope stops the runnable, waits for its end
-/// (at most 30 s, shared by all runners that are torn down together) and
-/// reports what is left to say in the log; it never throws and never hangs.
+/// (at most `runtime_options::teardown_timeout`, 30 s by default, shared by all
+/// runners that go in a row) and reports what is left to say in the log; it
+/// never throws and never hangs. Within the hooks of a pooled runnable it does
+/// not wait.
 ///
 /// *Failure.* An error that ended the runnable and that nobody downstream took
 /// is thrown once: by the first of `check_for_exceptions`, `wait_until_running`

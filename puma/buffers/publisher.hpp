@@ -16,8 +16,8 @@ namespace puma {
 ///
 /// *Threads.* Any number of publishers may feed one buffer at once. A single
 /// publisher must not be used from two threads at once; moving it to another
-/// thread is fine. One that a runnable opened may be used in the hooks of that
-/// runnable only: anything else is a `usage_error`.
+/// thread is fine. One that a runnable opened may be used, closed and destroyed
+/// in the hooks of that runnable only: publishing elsewhere is a `usage_error`.
 ///
 /// *Waiting.* In a plain thread and in a dedicated runnable `publish` waits
 /// while the buffer is full, and each value is visible at once. In a pooled

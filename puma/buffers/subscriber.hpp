@@ -38,8 +38,8 @@ class subscriber {
   /// Called once per input, after its last value; `error` is null unless the
   /// stream failed. Overriding it means to take the end and the error: the
   /// override decides what becomes of the outputs, and an error that it returns
-  /// from is not thrown to the owner. Not overridden, ends and errors go on to
-  /// every output.
+  /// from is not thrown to the owner. Not overridden (or when the override
+  /// calls this one), ends and errors go on to every output.
   virtual void on_complete(const failure* error) {
     static_cast<void>(error);
     takes_ends_ = false;
@@ -150,6 +150,7 @@ struct subscriber_access {
   template <class T>
   static bool complete(void* ptr, const failure* error) {
     auto& self = *static_cast<subscriber<T>*>(ptr);
+    self.takes_ends_ = true;
     self.on_complete(error);
     return self.takes_ends_;
   }

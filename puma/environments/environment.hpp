@@ -97,8 +97,8 @@ class environment {
 
   /// Starts a `Runnable`, constructed from `args` in its own scope, on the
   /// shared scheduler threads. Does not wait: what the constructor throws
-  /// arrives at the runner. The streams of all buffers among `args` are held
-  /// open until the runnable has been constructed.
+  /// arrives at the runner. The streams of all buffers among `args`, alone or
+  /// in vectors, are held open until the runnable has been constructed.
   template <std::derived_from<runnable> Runnable, class... Args>
   [[nodiscard]] runner run(Args&&... args) const {
     return start(false, recipe_for<Runnable>(std::forward<Args>(args)...));

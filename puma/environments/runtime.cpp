@@ -18,6 +18,9 @@ namespace {
 /// What did not end by itself gets this long to finish the value in hand.
 constexpr auto stop_time = std::chrono::seconds{1};
 
+/// How often that is said again to those who have been started since.
+constexpr auto stop_interval = std::chrono::milliseconds{100};
+
 std::string names_of(const run_report& report) {
   std::string result;
   for (auto& x : report.still_alive) {
@@ -32,12 +35,17 @@ std::string names_of(const run_report& report) {
 /// first error that nobody took.
 void finish(internal::runtime_core& core) {
   auto& all = core.all();
-  all.signal_all(internal::wake::stop);
-  if (!all.wait_for_all(internal::deadline_after(all.teardown_timeout)))
-    throw still_alive_error{
-      "runtime: still alive after they were told to "
-      "stop: "
-      + names_of(core.report())};
+  const auto deadline = internal::deadline_after(all.teardown_timeout);
+  for (bool ended = false; !ended;) {
+    // Again and again, because hooks may start more meanwhile.
+    all.signal_all(internal::wake::stop);
+    ended = all.wait_for_all(
+      std::min(deadline, internal::deadline_after(stop_interval)));
+    if (!ended && internal::current_time() >= deadline)
+      throw still_alive_error{
+        "runtime: still alive after they were told to stop: "
+        + names_of(core.report())};
+  }
   if (auto error = all.claim_any())
     error->rethrow();
 }

@@ -13,7 +13,8 @@ enum class log_level { debug, info, warning, error, off };
 [[nodiscard]] std::string_view to_string(log_level level) noexcept;
 
 /// Writes one line to puma's log output: time, level, process, thread, logger
-/// and text. Never throws; a line that cannot be written is counted.
+/// and text. Never throws; of lines that cannot be written spdlog reports some
+/// on the standard error.
 ///
 /// *Threads.* May be called from any thread at any time; lines are not torn.
 void log(log_level level, std::string_view logger, std::string_view text);

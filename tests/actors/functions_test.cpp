@@ -104,7 +104,7 @@ TEST_P(a_function, maps_a_value_to_what_it_publishes) {
 }
 
 TEST_P(a_function, maps_a_value_to_more_than_the_buffer_holds) {
-  constexpr int many = 10'000;
+  constexpr int many = 500;
   auto small = env().make_buffer<int>("small", 1);
   auto x = run(puma::flat_map("many", in, small, [](int n) {
     return n == 1 ? numbers_to(many) : std::vector<int>{-1};

@@ -42,13 +42,13 @@ TEST_P(join, returns_at_once_when_nothing_runs) {
 }
 
 TEST_P(join, waits_until_all_values_have_been_handled) {
-  auto source = run<counting_source>("source", std::vector{in}, 1000);
+  auto source = run<counting_source>("source", std::vector{in}, 200);
   auto middle = run<stage>("middle", in, std::vector{out});
   auto sink = run(puma::for_each("sink", out, [&](int n) { seen.add(n); }));
 
   rt().join();
 
-  EXPECT_EQ(seen.entries(), numbers_to(1000));
+  EXPECT_EQ(seen.entries(), numbers_to(200));
   EXPECT_FALSE(source.is_alive() || middle.is_alive() || sink.is_alive());
 }
 

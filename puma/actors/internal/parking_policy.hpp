@@ -103,7 +103,7 @@ class parking_policy : public caf::policy::unprofiled {
   caf::resumable* dequeue(Worker* self) {
     auto& own = d(self);
     const auto turn = own.turns.load(std::memory_order_relaxed);
-    if (turn == 0)
+    if (own.seen.empty())
       begin(self);
     auto* job = find_own(self, turn);
     if (!job)
@@ -111,7 +111,7 @@ class parking_policy : public caf::policy::unprofiled {
     own.turns.store(turn + 1, std::memory_order_relaxed);
     // What waits behind this job must not depend on how long it takes.
     auto& all = d(self->parent());
-    if (own.queue.size() != 0
+    if ((own.queue.size() != 0 || all.injected.size() != 0)
         && !all.somebody_dozes.load(std::memory_order_relaxed))
       all.idle.notify_one();
     return job;
@@ -192,8 +192,11 @@ class parking_policy : public caf::policy::unprofiled {
       } else if (all.idle.withdraw(self->id())) {
         all.idle.notify_one(); // it may have been meant for another job
       }
-      if (doze)
+      if (doze) {
         all.somebody_dozes.store(false);
+        if (job)
+          all.idle.notify_one(); // somebody else may have to doze now
+      }
     }
     all.active.fetch_add(1, std::memory_order_relaxed);
     return job;

@@ -7,15 +7,24 @@
 #include "puma/base/internal/failure_access.hpp"
 
 #include <algorithm>
+#include <chrono>
+#include <exception>
 #include <utility>
 
 namespace puma::internal {
+
+namespace {
+
+/// Teardowns that follow each other within this time are in a row.
+constexpr std::chrono::seconds teardown_gap{1};
+
+} // namespace
 
 registry::registry(launcher launch) : launch_(std::move(launch)) {}
 
 void registry::close() {
   const guard lock{mutex_};
-  launch_ = nullptr;
+  closed_ = true;
 }
 
 // -- the life of a runnable ---------------------------------------------------
@@ -31,7 +40,7 @@ void registry::start(const record_ptr& x) {
     const guard lock{mutex_};
     if (x->phase != run_phase::prepared)
       throw usage_error{shown_name(*x) + ": started already"};
-    if (!launch_)
+    if (closed_)
       throw usage_error{shown_name(*x)
                         + ": its runtime is gone; a runtime must outlive its "
                           "runners"};
@@ -43,7 +52,6 @@ void registry::start(const record_ptr& x) {
       x->next->previous = x.get();
     ++live_;
     x->early_signals |= for_good_;
-    teardown_until_.reset();
   }
   // The host keeps the record; from here on it may end at any time.
   task* running = nullptr;
@@ -51,10 +59,11 @@ void registry::start(const record_ptr& x) {
     running = launch_(x);
   } catch (...) {
     // No thread or no memory: the streams must not stay open for it.
+    const failure error{std::current_exception(), x->name, "start"};
     const auto recipe = std::move(x->recipe);
     for (auto& buffer : recipe->buffers)
-      buffer->queue()->drop_token();
-    ended(*x, nullptr, false);
+      buffer->queue()->drop_token(&error);
+    ended(*x, &error, false);
     throw;
   }
   {
@@ -211,10 +220,29 @@ bool registry::wait_for_all(time_point deadline) {
 }
 
 time_point registry::teardown_deadline() {
+  const auto now = current_time();
   const guard lock{mutex_};
-  if (!teardown_until_)
+  if (!last_teardown_end_ || now > *last_teardown_end_ + teardown_gap)
     teardown_until_ = deadline_after(teardown_timeout);
-  return *teardown_until_;
+  return teardown_until_;
+}
+
+void registry::teardown_done() {
+  const auto now = current_time();
+  const guard lock{mutex_};
+  last_teardown_end_ = now;
+}
+
+bool registry::wait_for_teardown(run_record& x) {
+  const bool result = wait_until_ended(x, teardown_deadline());
+  teardown_done();
+  return result;
+}
+
+bool registry::wait_for_shutdown() {
+  const bool result = wait_for_all(teardown_deadline());
+  teardown_done();
+  return result;
 }
 
 // -- observers ----------------------------------------------------------------

@@ -79,8 +79,12 @@ class registry : public std::enable_shared_from_this<registry> {
   /// Waits until nothing is alive.
   bool wait_for_all(time_point deadline);
 
-  /// The deadline that all runners torn down in a row share.
-  time_point teardown_deadline();
+  /// As `wait_until_ended`, for a runner that goes: all that go in a row share
+  /// one time limit.
+  bool wait_for_teardown(run_record& x);
+
+  /// Waits until nothing is alive, within the same limit.
+  bool wait_for_shutdown();
 
   // -- observers --------------------------------------------------------------
 
@@ -113,6 +117,8 @@ class registry : public std::enable_shared_from_this<registry> {
   using guard = std::unique_lock<std::mutex>;
 
   [[nodiscard]] static std::string shown_name(const run_record& x);
+  time_point teardown_deadline();
+  void teardown_done();
   static void signal(run_record& x, wake::bits what, wake_list& wakes);
   void remove_live(run_record& x) noexcept;
   bool wait_for_record(run_record& x, time_point deadline, run_phase least);
@@ -128,8 +134,10 @@ class registry : public std::enable_shared_from_this<registry> {
   std::vector<std::weak_ptr<queue>> buffers_;
   std::size_t prune_at_ = 64;
   bool buffers_closed_ = false;
-  wake::bits for_good_ = 0; // signals that everything gets at its start
-  std::optional<time_point> teardown_until_;
+  wake::bits for_good_ = 0;     // signals that everything gets at its start
+  time_point teardown_until_{}; // of the teardowns in a row
+  std::optional<time_point> last_teardown_end_; // tells where a row ends
+  bool closed_ = false;
 };
 
 } // namespace puma::internal

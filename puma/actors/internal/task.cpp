@@ -28,8 +28,8 @@ constexpr std::uint32_t longest_stride = 64;
 constexpr auto short_stride_time = about_microseconds(4);
 constexpr auto long_stride_time = about_microseconds(20);
 
-/// Ends a slice when there is no clock to do it.
-constexpr std::uint32_t strides_without_clock = 1;
+/// How often a task that is woken while it runs goes on at once.
+constexpr int most_rounds = 4;
 
 constexpr const char* waiting_activity = "waiting";
 
@@ -54,12 +54,17 @@ class task::slice_clock {
       flushed_(start_),
       last_(start_) {}
 
-  /// To be called after a full stride of values. Adapts the stride, makes
-  /// results visible when they have waited for long, and returns whether the
-  /// slice is over.
-  bool must_yield(std::uint32_t& stride) {
+  /// To be called after `count` more values. Looks at the clock after a full
+  /// stride of them: adapts the stride, makes results visible when they have
+  /// waited for long, and returns whether the slice is over. (With a clock that
+  /// stands still, each stride is a slice.)
+  bool must_yield(std::uint32_t& stride, std::size_t count) {
+    handled_ += count;
+    if (handled_ < stride)
+      return false;
+    handled_ = 0;
     if (stands_still_)
-      return ++strides_ >= strides_without_clock;
+      return true;
     const auto now = read_cycles();
     const auto took = now - std::exchange(last_, now);
     if (took < short_stride_time)
@@ -80,7 +85,7 @@ class task::slice_clock {
  private:
   task& self_;
   const bool stands_still_;
-  std::uint32_t strides_ = 0;
+  std::size_t handled_ = 0; // since the last look
   const cycles start_;
   cycles flushed_;
   cycles last_;
@@ -256,14 +261,10 @@ void task::set_source(source_runnable& x) noexcept {
   source_ = &x;
 }
 
-void task::stop_self() noexcept {
-  bits_.fetch_or(wake::stop, std::memory_order_relaxed);
-}
-
 // -- a slice ------------------------------------------------------------------
 
 task::outcome task::run_slice() {
-  for (;;) {
+  for (int round = 1;; ++round) {
     auto result = outcome::ended;
     {
       const scope in{*this};
@@ -279,6 +280,8 @@ task::outcome task::run_slice() {
     // From the moment on that the schedule is given back, another thread may
     // run the next slice: nothing of the task may be touched any more.
     auto now = bits_.load(std::memory_order_acquire);
+    if ((now & signals) != 0 && round == most_rounds)
+      return outcome::again;
     while ((now & signals) == 0) {
       if (bits_.compare_exchange_weak(now, now & ~scheduled,
                                       std::memory_order_acq_rel))
@@ -322,8 +325,12 @@ bool task::construct() {
     over = true;
   }
   activity_.store(waiting_activity, std::memory_order_relaxed);
+  const bool stopped_early = over && !failed && !object_;
   for (auto& x : recipe->buffers)
-    x->queue()->drop_token(failed && !object_ ? &*failed : nullptr);
+    if (stopped_early)
+      x->queue()->complete_token();
+    else
+      x->queue()->drop_token(failed && !object_ ? &*failed : nullptr);
   if (!over)
     return true;
   end(std::move(failed));
@@ -332,12 +339,13 @@ bool task::construct() {
 
 task::outcome task::work() {
   try {
-    if (stopping_)
+    if (stopping_ || (bits_.load(std::memory_order_relaxed) & wake::stop) != 0)
       return end({});
     if ((bits_.load(std::memory_order_relaxed) & blocked) != 0
         && !drain_outboxes())
       return outcome::idle;
-    if (draining_ && source_)
+    // What makes values by itself, rather than from others.
+    if (draining_ && (source_ || (inputs_.empty() && !outputs_.empty())))
       return end({});
     slice_clock clock{*this};
     return source_ ? service_source(clock) : service_inputs(clock);
@@ -399,14 +407,12 @@ std::optional<task::outcome> task::service_window(input& in,
   const auto value_size = in.end->source().ops().size;
   do {
     const auto* before = in.end->next;
-    const auto stride = in.stride;
-    in.ops.service(in.subscriber, *in.end, stride, in.end->released(), bits_,
+    in.ops.service(in.subscriber, *in.end, in.stride, in.end->released(), bits_,
                    attention);
     const auto bytes = static_cast<std::size_t>(in.end->next - before);
     if (auto result = interrupted())
       return result;
-    if (bytes >= std::size_t{stride} * value_size
-        && clock.must_yield(in.stride))
+    if (clock.must_yield(in.stride, bytes / value_size))
       return outcome::again;
   } while (in.end->next != in.end->limit);
   return std::nullopt;
@@ -431,7 +437,7 @@ task::outcome task::service_source(slice_clock& clock) {
     }
     if (!any_output_live())
       return end({});
-    if (clock.must_yield(source_stride_))
+    if (clock.must_yield(source_stride_, source_stride_))
       return outcome::again;
   }
 }
@@ -439,7 +445,16 @@ task::outcome task::service_source(slice_clock& clock) {
 bool task::outputs_have_room() {
   for (std::size_t i = 0; i != outputs_.size(); ++i) {
     auto& x = *outputs_[i];
-    if (x.next == x.limit && !x.ensure_room())
+    if (x.next != x.limit)
+      continue;
+    // Of several publishers on one buffer the first one's room is enough: they
+    // would take it from each other.
+    const auto same = [&x](const outlet* y) {
+      return &y->target() == &x.target();
+    };
+    const auto begin = outputs_.begin();
+    const auto here = begin + static_cast<std::ptrdiff_t>(i);
+    if (std::none_of(begin, here, same) && !x.ensure_room())
       return false;
   }
   return true;

@@ -68,7 +68,6 @@ class task : public party {
                  void* subscriber);
   void require_input() noexcept;
   void set_source(source_runnable& x) noexcept;
-  void stop_self() noexcept;
 
   // -- implementation of party ------------------------------------------------
 

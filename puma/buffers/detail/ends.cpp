@@ -34,6 +34,9 @@ void notify(const queue& q, queue::event what, std::uint64_t count) {
     case queue::event::left_over:
       return start + "discarded with " + std::to_string(count)
              + " value(s) that nobody took";
+    case queue::event::after_end:
+      return start + std::to_string(count)
+             + " value(s) came after the end of its stream, and were dropped";
     case queue::event::gone_in_use:
       break;
     }
@@ -74,7 +77,9 @@ const inlet& end_of(const read_window* x) {
 /// one that fires at once.
 template <class F>
 void with_wakes(F what) {
-  if (auto* running = internal::party::current()) {
+  // A dedicated runnable's hook may go on to block for long.
+  if (auto* running = internal::party::current();
+      running && !running->may_wait()) {
     what(running->pending_wakes());
   } else {
     internal::wake_list wakes;

@@ -68,8 +68,10 @@ outlet::outlet(std::shared_ptr<queue> q, party* owner, publish_options options)
   if (external_ && queue_->external_closed_)
     return;
   ++queue_->publishers_;
-  if (external_)
+  if (external_) {
     ++queue_->externals_;
+    queue_->external_seen_ = true;
+  }
 }
 
 outlet::~outlet() {
@@ -100,7 +102,7 @@ void outlet::check_usable() const {
 
 publish_status outlet::publish(void* value, time_point deadline) {
   check_usable();
-  return chunked_ ? publish_chunked(value, false)
+  return chunked_ ? publish_chunked(value, deadline != no_deadline)
                   : publish_direct(value, deadline);
 }
 
@@ -153,8 +155,11 @@ publish_status outlet::publish_direct(void* value, time_point deadline) {
                         + "': full, and a pooled runnable must not wait for a "
                           "publisher that is not its own; open it with "
                           "publish_to, or start the runnable as dedicated"};
-    waiting_waker_ = owner_ ? static_cast<waker*>(owner_)
-                            : &parker::of_this_thread();
+    // A dedicated runnable may use a plain thread's publisher, and must wake
+    // up when it is told to stop.
+    auto* waits = owner_ ? owner_ : party::current();
+    waiting_waker_ = waits ? static_cast<waker*>(waits)
+                           : &parker::of_this_thread();
     q.add_waiter(*this, was_woken_.exchange(false, std::memory_order_relaxed));
     if (q.room() != 0) {
       q.remove_waiter(*this);
@@ -162,8 +167,8 @@ publish_status outlet::publish_direct(void* value, time_point deadline) {
     }
     lock.unlock();
     try {
-      if (owner_)
-        owner_->wait(deadline);
+      if (waits)
+        waits->wait(deadline);
       else
         sleep_until_armed(deadline);
     } catch (...) {

@@ -61,6 +61,8 @@ queue::~queue() {
     notify_(*this, event::dropped_oldest, oldest_report_.pending);
   if (left + stats_.left_over != 0 && options_.warn_about_leftovers)
     notify_(*this, event::left_over, left + stats_.left_over);
+  if (stats_.after_end != 0 && options_.warn_about_leftovers)
+    notify_(*this, event::after_end, stats_.after_end);
 }
 
 buffer_stats queue::stats() const {
@@ -86,13 +88,22 @@ void queue::drop_token(const failure* error) {
     end_if_done(wakes);
 }
 
+void queue::complete_token() {
+  wake_list wakes;
+  const guard lock{mutex_};
+  --tokens_;
+  ++completed_;
+  end_if_done(wakes);
+}
+
 void queue::close_external() {
   wake_list wakes;
   const guard lock{mutex_};
   if (std::exchange(external_closed_, true))
     return;
   publishers_ -= externals_;
-  completed_ += externals_;
+  // One that went without completing will not come back, either.
+  completed_ += externals_ != 0 ? externals_ : external_seen_ ? 1 : 0;
   wake_all_waiters(wakes);
   end_if_done(wakes);
 }
@@ -188,7 +199,9 @@ std::byte* queue::append_place(wake_list& wakes) {
 
 void queue::drop_oldest_beyond(std::uint64_t allowed) noexcept {
   std::uint64_t dropped = 0;
-  while (listed_count_ > allowed) {
+  // At least the newest one stays, also when others are in hand.
+  while (reserved_ - released_.load(std::memory_order_acquire) > allowed
+         && listed_count_ > 1) {
     auto* first = listed_.head;
     ops_.destroy(first->at(first->begin, ops_), 1);
     ++first->begin;

@@ -41,7 +41,13 @@ class outlet;
 class queue : public std::enable_shared_from_this<queue> {
  public:
   /// What the queue reports to the layer above, which can log.
-  enum class event { dropped_newest, dropped_oldest, left_over, gone_in_use };
+  enum class event {
+    dropped_newest,
+    dropped_oldest,
+    left_over,
+    after_end,
+    gone_in_use,
+  };
   using listener = void (*)(const queue& self, event what, std::uint64_t count);
 
   /// @pre `capacity >= 1`
@@ -80,6 +86,10 @@ class queue : public std::enable_shared_from_this<queue> {
   /// Drops a token. A given `error` fails the stream unless another publisher
   /// or token holds it open: the party that should have published is gone.
   void drop_token(const failure* error = nullptr);
+
+  /// Drops a token as if its publisher had completed: the party was stopped
+  /// before it could open one.
+  void complete_token();
 
   /// Ends the streams of all plain-thread publishers: what they published
   /// stays, further values are `closed`.
@@ -141,6 +151,7 @@ class queue : public std::enable_shared_from_this<queue> {
   ending ending_ = ending::open;
   bool consumer_waits_ = false;
   bool external_closed_ = false;
+  bool external_seen_ = false; // a plain thread has opened a publisher
   std::uint64_t reserved_ = 0;
   waker* consumer_waker_ = nullptr;
   inlet* inlet_ = nullptr;

@@ -13,6 +13,7 @@
 
 #include <algorithm>
 #include <string>
+#include <system_error>
 #include <thread>
 #include <utility>
 
@@ -33,8 +34,10 @@ configure(const runtime_options& options, runtime_core::scheduling how) {
   } else {
     // CAF would start at least four workers, whatever the machine has.
     const auto cores = std::max(std::thread::hardware_concurrency(), 1u);
-    result->set("scheduler.max-threads",
-                options.threads != 0 ? options.threads : cores);
+    result->set(
+      "scheduler.max-threads",
+      std::min<std::size_t>(options.threads != 0 ? options.threads : cores,
+                            sleepers::most_workers));
     result->load<caf::scheduler::coordinator<parking_policy>>();
   }
   return result;
@@ -60,6 +63,24 @@ runtime_core::~runtime_core() {
   }
 }
 
+namespace {
+
+/// Runs `spawn`, which starts a thread. CAF counts it before it exists, and
+/// would wait for it for ever.
+template <class F>
+host* spawn_with_thread(caf::actor_system& system, F spawn) {
+  try {
+    return spawn();
+  } catch (const std::system_error& error) {
+    system.dec_detached_threads();
+    throw puma::error{std::string{"runtime: could not start a thread for a "
+                                  "dedicated runnable: "}
+                      + error.what()};
+  }
+}
+
+} // namespace
+
 task* runtime_core::launch(const registry::record_ptr& record) {
   const auto spawn = [&](auto option, host::mode how) {
     const auto handle = system_->spawn<host, option.value>(record, how,
@@ -76,7 +97,8 @@ task* runtime_core::launch(const registry::record_ptr& record) {
   if (scheduling_ == scheduling::manual)
     result = spawn(pooled{}, host::mode::cooperative);
   else if (record->own_thread)
-    result = spawn(detached{}, host::mode::detached);
+    result = spawn_with_thread(
+      *system_, [&] { return spawn(detached{}, host::mode::detached); });
   else
     result = spawn(pooled{}, host::mode::pooled);
   return result;
@@ -89,7 +111,7 @@ bool runtime_core::shut_down() noexcept {
     registry_->close();
     registry_->close_buffers();
     registry_->signal_for_good(wake::stop);
-    if (registry_->wait_for_all(registry_->teardown_deadline()))
+    if (registry_->wait_for_shutdown())
       return true;
     for (auto& x : registry_->live())
       log(log_level::error, "puma.runtime",
