@@ -51,6 +51,7 @@ add_library(
   actors/scope_test.cpp
   actors/several_publishers_test.cpp
   actors/source_test.cpp
+  actors/stopping_test.cpp
   actors/values_test.cpp
   environments/drain_test.cpp
   environments/join_test.cpp

@@ -178,3 +178,19 @@ TEST(virtual_runtime, notices_what_never_settles) {
 
   EXPECT_THROW(vrt.settle(), puma::usage_error);
 }
+
+TEST(virtual_runtime, gives_a_runner_that_goes_later_a_new_time_limit) {
+  puma::testing::capture_logs log;
+  virtual_runtime vrt;
+  puma::buffer<int> out{"out", 8};
+  puma::buffer<int> other{"other", 8};
+  auto x = vrt.env().run<seconds_source>(puma::dedicated, out, 1'000);
+  auto y = vrt.env().run<seconds_source>(puma::dedicated, other, 1'000);
+  vrt.settle();
+
+  x = puma::runner{};
+  vrt.advance(100s); // more than the limit of 30 s
+  y = puma::runner{};
+
+  EXPECT_EQ(log.count(puma::log_level::error), 0u) << log.to_string();
+}
