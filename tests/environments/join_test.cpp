@@ -124,6 +124,7 @@ TEST_P(join, throws_the_error_of_a_runner_that_has_gone) {
 TEST_P(join, with_a_limit_says_who_is_left) {
   auto x = run<stage>("patient", in);
   auto y = run<stage>("quick", other);
+  x.wait_until_running(); // before that it has no name of its own
   stream_all(other, 1, 1);
   y.join();
 
