@@ -57,11 +57,11 @@ class several_publishers : public environment_test {
 INSTANTIATE_TEST_SUITE_P(, several_publishers, any_hosting, with_hosting);
 
 TEST_P(several_publishers, end_the_stream_together) {
-  auto placeholder = out.open_publisher(); // until all have been started
+  auto keep_open = out.open_publisher(); // until all have been started
   std::vector<puma::runner> sources;
   for (const int last : {1, 10, 100})
     sources.push_back(run<counting_source>("source", std::vector{out}, last));
-  placeholder.close();
+  keep_open.close();
 
   numbers seen;
   auto sink = env().run(

@@ -86,10 +86,6 @@ wake::bits parker::park(time_point deadline) noexcept {
   }
 }
 
-void parker::reset() noexcept {
-  word_.fetch_and(fire_owed, std::memory_order_relaxed);
-}
-
 bool parker::arm(wake::bits what) noexcept {
   auto seen = word_.load(std::memory_order_relaxed);
   auto wanted = seen;

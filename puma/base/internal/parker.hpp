@@ -38,9 +38,6 @@ class parker final : public waker {
   /// the last call (0 when the time ran out).
   wake::bits park(time_point deadline) noexcept;
 
-  /// Forgets bits recorded by wakes that came after their reason had gone.
-  void reset() noexcept;
-
   bool arm(wake::bits what) noexcept override;
   void fire(urgency how) noexcept override;
 
