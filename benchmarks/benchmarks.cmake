@@ -4,11 +4,13 @@
 # are relative to benchmarks/.
 
 puma_benchmark(buffer_bench SOURCES buffer_bench.cpp)
+puma_benchmark(codec_bench SOURCES codec_bench.cpp)
 puma_benchmark(hop_bench SOURCES hop_bench.cpp caf_yardstick.cpp)
 
 puma_bench_program(
   puma-bench
   SOURCES
+  puma_bench/across.cpp
   puma_bench/fan_in_out.cpp
   puma_bench/latency.cpp
   puma_bench/main.cpp
@@ -17,6 +19,7 @@ puma_bench_program(
   puma_bench/report.cpp
   puma_bench/ring.cpp
   puma_bench/spawn.cpp
+  puma_bench/stages.cpp
   puma_bench/workloads.cpp
   LIBRARIES
   CLI11::CLI11)
@@ -32,10 +35,20 @@ if(CMAKE_BUILD_TYPE MATCHES "^Rel")
     mpsc4_i64
     lat
     ring1000
-    spawn100k)
+    spawn100k
+    xproc_i64
+    xproc_1k
+    xproc_1m
+    xproc_lat)
     add_test(NAME bench_puma-bench_${workload}
              COMMAND puma-bench ${workload} --items 1000 --capacity 16)
     set_tests_properties(bench_puma-bench_${workload}
+                         PROPERTIES LABELS benchmarks TIMEOUT 60)
+  endforeach()
+  foreach(workload pipe3_i64 pipe3_1k pipe3_1m fan4_i64 mpsc4_i64)
+    add_test(NAME bench_puma-bench_${workload}_processes
+             COMMAND puma-bench ${workload}_c16 --env process --items 1000)
+    set_tests_properties(bench_puma-bench_${workload}_processes
                          PROPERTIES LABELS benchmarks TIMEOUT 60)
   endforeach()
 endif()

@@ -16,6 +16,12 @@ puma_example(
 )
 puma_example(050_three_stage_pipeline EXPECT
              "^sum of the squares of 1 to 1000: 333833500$")
+puma_example(
+  110_two_processes PROCESSES EXPECT
+  "^sum of the squares of 1 to 1000: 333833500\ncomputed in 3 processes$")
+puma_example(
+  120_a_process_dies PROCESSES EXPECT
+  "^fragile: 1 2\nprocess_lost: .*was killed by .*\nsteady: 1 2 3, completed$")
 
 find_package(GTest REQUIRED)
 puma_example(140_testing_your_runnable EXPECT "PASSED.* 5 tests")
@@ -41,7 +47,8 @@ puma_example(
   "^[0-9]+ [a-z]+\n[0-9]+ [a-z]+\n[0-9]+ [a-z]+\n")
 target_link_libraries(word_count PRIVATE CLI11::CLI11)
 
-# One test per case, so that each has its own name and time limit.
+# One test per case and environment, so that each has its own name and time
+# limit.
 foreach(
   case
   counts_like_tr_sort_uniq
@@ -55,12 +62,19 @@ foreach(
   rejects_wrong_arguments
   says_that_an_interrupted_result_is_partial
   draws_a_progress_bar_on_a_terminal)
-  add_test(
-    NAME word_count.${case}
-    COMMAND
-      "${Python3_EXECUTABLE}"
-      "${PROJECT_SOURCE_DIR}/tests/examples/word_count_test.py"
-      $<TARGET_FILE:word_count> WordCount.test_${case})
-  set_tests_properties(word_count.${case} PROPERTIES LABELS examples TIMEOUT 60
-                                                     SKIP_RETURN_CODE 77)
+  foreach(environment thread process)
+    set(name word_count.${environment}.${case})
+    set(labels examples)
+    if(environment STREQUAL "process")
+      list(APPEND labels process)
+    endif()
+    add_test(
+      NAME ${name}
+      COMMAND
+        "${Python3_EXECUTABLE}"
+        "${PROJECT_SOURCE_DIR}/tests/examples/word_count_test.py"
+        $<TARGET_FILE:word_count> ${environment} WordCount.test_${case})
+    set_tests_properties(${name} PROPERTIES LABELS "${labels}" TIMEOUT 60
+                                            SKIP_RETURN_CODE 77)
+  endforeach()
 endforeach()

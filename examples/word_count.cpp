@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Counts the words in all text files under a directory.
-// Run:      ./word_count DIRECTORY [--counters N] [--top N] (--help tells more)
+// Run:      ./word_count DIRECTORY [--counters N] [--env process] (--help tells more)
 // Expected: lines of a count and a word, the most frequent word first
 
 #include "word_count/files.hpp"
@@ -55,7 +55,7 @@ std::optional<options> parse(const std::vector<std::string>& args, int& code) {
     ->check(CLI::Range(1, 1'000'000))
     ->capture_default_str();
   app.add_option("--env", result.environment, "Where the runnables run")
-    ->check(CLI::IsMember({"thread"}))
+    ->check(CLI::IsMember({"thread", "process"}))
     ->capture_default_str();
   try {
     // CLI11 takes them in reverse, and without the program's name.
@@ -72,6 +72,8 @@ std::unique_ptr<puma::environment> make_environment(puma::runtime& rt,
                                                     const std::string& name) {
   if (name == "thread")
     return std::make_unique<puma::thread_environment>(rt);
+  if (name == "process") // each runnable in a process of its own
+    return std::make_unique<puma::process_environment>(rt);
   throw puma::usage_error{"no such environment: " + name};
 }
 // [environment]

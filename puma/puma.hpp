@@ -16,6 +16,7 @@
 #include "puma/buffers/buffer.hpp"
 #include "puma/environments/environment.hpp"
 #include "puma/environments/main.hpp"
+#include "puma/environments/process_environment.hpp"
 #include "puma/environments/runtime.hpp"
 #include "puma/environments/thread_environment.hpp"
 #include "puma/logging/log.hpp"

@@ -108,6 +108,22 @@ foreach(
   set_tests_properties(main.${case} PROPERTIES LABELS process TIMEOUT 60)
 endforeach()
 
+# -- processes -----------------------------------------------------------------
+
+puma_test(launcher_test LABEL process OWN_MAIN SOURCES
+          environments/launcher_test.cpp)
+
+# -- values that cross process boundaries --------------------------------------
+
+puma_test(codec_test LABEL unit SOURCES base/codec_test.cpp
+                                        base/crossing_test.cpp)
+# Counts all allocations, which no other test should pay for.
+puma_test(codec_mutation_test LABEL unit SOURCES base/codec_mutation_test.cpp)
+puma_test(failure_wire_test LABEL unit SOURCES base/failure_wire_test.cpp)
+puma_compile_fail(
+  a_type_that_cannot_cross_is_not_encoded compile_fail/encode_pointer.cpp
+  "error: static assertion failed: values of this type cannot cross")
+
 # -- errors, logging and test support ------------------------------------------
 
 puma_test(

@@ -4,7 +4,9 @@
 #include "benchmarks/puma_bench/stages.hpp"
 
 #include <algorithm>
-#include <array>
+#include <cstddef>
+#include <utility>
+#include <vector>
 
 namespace puma_bench {
 
@@ -18,56 +20,62 @@ constexpr std::size_t width = 4;
 class spreading_source final : public puma::source_runnable {
  public:
   spreading_source(const std::vector<value_buffer>& outs, std::uint64_t items,
-                   std::int64_t* begin)
+                   puma::buffer<stage_report> reports)
     : source_runnable("source"),
       items_(items),
-      begin_(begin) {
+      reports_(std::move(reports)) {
     for (const auto& out : outs)
       outs_.push_back(publish_to(out));
   }
 
  protected:
-  void on_start() override { *begin_ = now_ns(); }
-
   bool on_demand() override {
+    if (next_ == 0)
+      begin_ = now_ns();
     const auto value = static_cast<std::int64_t>(next_);
     for (auto& out : outs_)
       out.publish(value);
-    return ++next_ < items_;
+    if (++next_ < items_)
+      return true;
+    auto out = publish_to(reports_);
+    out.publish({.time = begin_, .count = next_});
+    out.complete();
+    return false;
   }
 
  private:
   std::vector<puma::publisher<std::int64_t>> outs_;
   std::uint64_t next_ = 0;
   std::uint64_t items_;
-  std::int64_t* begin_;
+  std::int64_t begin_ = 0;
+  puma::buffer<stage_report> reports_;
 };
 
 } // namespace
 
 measurement run_fan4(const settings& given) {
   puma::runtime rt{{.threads = given.threads}};
-  const puma::thread_environment env{rt};
+  const auto env = make_environment(rt, given);
+  report_box reports{*env, width + 1};
   std::vector<value_buffer> outs;
-  std::array<sink_result, width> results;
   std::vector<puma::runner> sinks;
-  for (auto& result : results) {
-    outs.push_back(env.make_buffer<std::int64_t>("made", given.capacity));
-    sinks.push_back(env.run<sink<integers>>(outs.back(), integers{}, &result));
+  for (std::size_t i = 0; i != width; ++i) {
+    outs.push_back(env->make_buffer<std::int64_t>("made", given.capacity));
+    sinks.push_back(
+      env->run<sink<integers>>(outs.back(), integers{}, reports.buffer()));
   }
   for (auto& eat : sinks)
     eat.wait_until_running();
 
-  std::int64_t begin = 0;
-  auto make = env.run<spreading_source>(outs, given.items, &begin);
+  auto make = env->run<spreading_source>(outs, given.items, reports.buffer());
   rt.join();
 
-  std::int64_t end = 0;
-  for (const auto& result : results) {
-    check("checksum", result.checksum, integers{}.expected(given.items, 0));
-    end = std::max(end, result.end);
+  const auto result = reports.take();
+  for (const auto& x : result.sinks) {
+    check("values", x.count, given.items);
+    check("checksum", x.checksum, integers{}.expected(given.items, 0));
   }
-  return {.items = given.items, .seconds = seconds_between(begin, end)};
+  return {.items = given.items, .seconds = result.seconds()};
 }
 
 measurement run_mpsc4(const settings& given) {
@@ -75,28 +83,29 @@ measurement run_mpsc4(const settings& given) {
   const auto items = std::max(given.items - given.items % width,
                               std::uint64_t{width});
   puma::runtime rt{{.threads = given.threads}};
-  const puma::thread_environment env{rt};
-  const auto made = env.make_buffer<std::int64_t>("made", given.capacity);
-  sink_result result;
-  auto eat = env.run<sink<integers>>(made, integers{}, &result);
+  const auto env = make_environment(rt, given);
+  report_box reports{*env, width + 1};
+  const auto made = env->make_buffer<std::int64_t>("made", given.capacity);
+  auto eat = env->run<sink<integers>>(made, integers{}, reports.buffer());
   eat.wait_until_running();
 
   // Holds the stream open: a source may end before the next one has started.
   auto hold = made.open_publisher();
-  std::array<std::int64_t, width> begins{};
   std::vector<puma::runner> sources;
   for (std::size_t i = 0; i != width; ++i) {
     const source<integers>::range part{
       .first = i, .limit = items, .stride = width};
     sources.push_back(
-      env.run<source<integers>>(made, integers{}, part, &begins[i]));
+      env->run<source<integers>>(made, integers{}, part, reports.buffer()));
   }
   hold.close();
   rt.join();
 
-  check("checksum", result.checksum, integers{}.expected(items, 0));
-  const auto begin = *std::ranges::min_element(begins);
-  return {.items = items, .seconds = seconds_between(begin, result.end)};
+  const auto result = reports.take();
+  check("values", result.sinks.front().count, items);
+  check("checksum", result.sinks.front().checksum,
+        integers{}.expected(items, 0));
+  return {.items = items, .seconds = result.seconds()};
 }
 
 } // namespace puma_bench

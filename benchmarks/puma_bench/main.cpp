@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#include "puma/environments/main.hpp"
+
 #include "benchmarks/puma_bench/options.hpp"
 #include "benchmarks/puma_bench/report.hpp"
 
@@ -7,6 +9,8 @@
 #include <iostream>
 
 int main(int argc, char** argv) {
+  if (const auto code = puma::run_as_worker(argc, argv))
+    return *code;
   int exit_code = 0;
   const auto asked = puma_bench::parse(argc, argv, exit_code);
   if (!asked)

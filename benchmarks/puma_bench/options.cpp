@@ -20,7 +20,7 @@ constexpr int exit_usage = 2;
 struct convention {
   CLI::App app;
   command result;
-  std::string environment = "thread";
+  std::string environment;
 
   convention(const std::string& text, const std::string& name)
     : app(text, name) {}
@@ -36,11 +36,25 @@ CLI::Range item_count() {
   return between(1, 1'000'000'000'000);
 }
 
-std::vector<std::string> names() {
-  std::vector<std::string> result;
+std::string names() {
+  std::string result;
   for (const auto& x : workloads())
-    result.emplace_back(x.name);
+    result += (result.empty() ? "" : ", ") + std::string{x.name};
   return result;
+}
+
+/// Takes the suffix of `pipe3_1m_c16` for the capacity.
+void split_name(const std::string& name, command& to) {
+  const auto at = name.rfind("_c");
+  const auto digits = at == name.npos ? "" : name.substr(at + 2);
+  if (!digits.empty() && digits.size() <= 9
+      && digits.find_first_not_of("0123456789") == digits.npos
+      && std::stoul(digits) != 0) {
+    to.given.capacity = std::stoul(digits);
+    to.what = find_workload(std::string_view{name}.substr(0, at));
+  } else {
+    to.what = find_workload(name);
+  }
 }
 
 void add_capacity(convention& to) {
@@ -55,9 +69,7 @@ void add_capacity(convention& to) {
 /// puma-bench WORKLOAD [OPTIONS]
 void declare_own(convention& to) {
   auto& [app, result, environment] = to;
-  app.add_option("workload", result.name, "What to run")
-    ->required()
-    ->check(CLI::IsMember(names()));
+  app.add_option("workload", result.name, "What to run")->required();
   app
     .add_option("--items", result.given.items,
                 "Number of values, of hops or of runnables; the default "
@@ -69,8 +81,7 @@ void declare_own(convention& to) {
                 "Bytes of one value, for pipe3_1k and pipe3_1m")
     ->check(between(1, 1'000'000'000));
   app.add_option("--env", environment, "Where the runnables run")
-    ->check(CLI::IsMember({"thread"}))
-    ->capture_default_str();
+    ->check(CLI::IsMember({"thread", "process"}));
   app
     .add_option("--threads", result.given.threads,
                 "Scheduler threads; 0 for one per core")
@@ -80,8 +91,10 @@ void declare_own(convention& to) {
     ->check(between(1, 1'000'000))
     ->capture_default_str();
   app.footer(
-    "The peers' way is understood as well: puma-bench puma WORKLOAD "
-    "[ITEMS]");
+    "Workloads: " + names()
+    + ". With a capacity as their suffix, such as pipe3_1m_c16, they run with "
+      "that. The peers' way is understood as well: puma-bench puma WORKLOAD "
+      "[ITEMS]");
 }
 
 /// puma-bench puma WORKLOAD [ITEMS]
@@ -93,10 +106,14 @@ void declare_peers(convention& to) {
 }
 
 /// Adds what the workload says, unless the command line did.
-void complete(command& x) {
-  x.what = find_workload(x.name);
+void complete(command& x, const std::string& environment) {
+  split_name(x.name, x);
   if (!x.what)
     return;
+  if (!environment.empty() && !x.what->fixed_environment.empty())
+    throw CLI::ValidationError{
+      "--env", x.name + " " + std::string{x.what->fixed_environment}};
+  x.given.processes = environment == "process";
   if (x.given.items == 0)
     x.given.items = x.what->items;
   if (x.given.payload == 0)
@@ -123,7 +140,10 @@ std::optional<command> parse(int argc, char** argv, int& exit_code) {
   }
   try {
     chosen.app.parse(argc, argv);
-    complete(chosen.result);
+    complete(chosen.result, chosen.environment);
+    if (!chosen.result.what && !as_peer)
+      throw CLI::ValidationError{"workload", "no '" + chosen.result.name
+                                               + "'; there are " + names()};
     return chosen.result;
   } catch (const CLI::CallForHelp&) {
     std::cout << chosen.app.help();

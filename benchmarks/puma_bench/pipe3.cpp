@@ -39,22 +39,24 @@ template <class Items>
 measurement run_pipe3(const settings& given, Items items) {
   using value_type = typename Items::value_type;
   puma::runtime rt{{.threads = given.threads}};
-  const puma::thread_environment env{rt};
-  const auto made = env.make_buffer<value_type>("made", given.capacity);
-  const auto stepped = env.make_buffer<value_type>("stepped", given.capacity);
+  const auto env = make_environment(rt, given);
+  const auto made = env->make_buffer<value_type>("made", given.capacity);
+  const auto stepped = env->make_buffer<value_type>("stepped", given.capacity);
 
-  std::int64_t begin = 0;
-  sink_result result;
-  auto eat = env.run<sink<Items>>(stepped, items, &result);
-  auto step = env.run<processor<Items>>(made, stepped, items);
+  report_box reports{*env, 2};
+  auto eat = env->run<sink<Items>>(stepped, items, reports.buffer());
+  auto step = env->run<processor<Items>>(made, stepped, items);
   eat.wait_until_running();
   step.wait_until_running();
   const typename source<Items>::range all{.limit = given.items};
-  auto make = env.run<source<Items>>(made, items, all, &begin);
+  auto make = env->run<source<Items>>(made, items, all, reports.buffer());
   rt.join();
 
-  check("checksum", result.checksum, items.expected(given.items, 1));
-  return {.items = given.items, .seconds = seconds_between(begin, result.end)};
+  const auto result = reports.take();
+  check("values", result.sinks.front().count, given.items);
+  check("checksum", result.sinks.front().checksum,
+        items.expected(given.items, 1));
+  return {.items = given.items, .seconds = result.seconds()};
 }
 
 } // namespace
@@ -64,6 +66,8 @@ measurement run_pipe3_integers(const settings& given) {
 }
 
 measurement run_pipe3_blocks(const settings& given) {
+  if (given.processes)
+    return run_pipe3(given, crossing_blocks{given.payload});
   return run_pipe3(given, blocks{given.payload});
 }
 

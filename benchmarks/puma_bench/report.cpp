@@ -6,6 +6,8 @@
 
 #include <fstream>
 
+#include <sys/resource.h>
+
 namespace puma_bench {
 
 namespace {
@@ -18,6 +20,14 @@ double status_bytes(std::string_view key) {
       return std::stod(line.substr(key.size() + 1)) * 1024;
   }
   return 0;
+}
+
+/// Returns the most memory that this process had, with the largest child that
+/// it has reaped.
+double peak_bytes() {
+  rusage children{};
+  ::getrusage(RUSAGE_CHILDREN, &children);
+  return status_bytes("VmHWM") + static_cast<double>(children.ru_maxrss) * 1024;
 }
 
 std::string number(std::optional<double> x) {
@@ -57,8 +67,8 @@ std::string to_json(std::string_view workload, const settings& given,
     R"("items_per_s":{:.6g},"mb_per_s":{},"p50_us":{},"p99_us":{},)"
     R"("rss_mb":{:.1f},"note":{}}})",
     quoted(workload), shown.items, shown.seconds, rate, number(mb_per_s),
-    number(shown.p50_us), number(shown.p99_us),
-    status_bytes("VmHWM") / (1024 * 1024), quoted(shown.note));
+    number(shown.p50_us), number(shown.p99_us), peak_bytes() / (1024 * 1024),
+    quoted(shown.note));
 }
 
 std::string skipped(std::string_view workload, std::string_view why) {

@@ -11,15 +11,22 @@ namespace {
 
 constexpr std::size_t kib = 1024;
 
+constexpr std::string_view across = "has one runnable here and one in a worker";
+
 constexpr std::array table{
   workload{"pipe3_i64", 1'000'000, 0, &run_pipe3_integers},
   workload{"pipe3_1k", 300'000, kib, &run_pipe3_blocks},
   workload{"pipe3_1m", 3000, kib* kib, &run_pipe3_blocks},
   workload{"fan4_i64", 1'000'000, 0, &run_fan4},
   workload{"mpsc4_i64", 1'000'000, 0, &run_mpsc4},
-  workload{"lat", 4000, 0, &run_latency},
-  workload{"ring1000", 1'000'000, 0, &run_ring},
-  workload{"spawn100k", 100'000, 0, &run_spawn},
+  workload{"lat", 4000, 0, &run_latency,
+           "reads one process's memory; xproc_lat is its counterpart"},
+  workload{"ring1000", 1'000'000, 0, &run_ring, "would need 1000 processes"},
+  workload{"spawn100k", 100'000, 0, &run_spawn, "would need 100,000 processes"},
+  workload{"xproc_i64", 1'000'000, 0, &run_across_integers, across},
+  workload{"xproc_1k", 300'000, kib, &run_across_blocks, across},
+  workload{"xproc_1m", 3000, kib* kib, &run_across_blocks, across},
+  workload{"xproc_lat", 2000, 0, &run_across_latency, across},
 };
 
 } // namespace

@@ -22,6 +22,9 @@ struct settings {
 
   /// Scheduler threads; 0 stands for one per core.
   std::size_t threads = 0;
+
+  /// Whether each runnable gets a process of its own.
+  bool processes = false;
 };
 
 /// What one run has shown.
@@ -48,6 +51,8 @@ struct workload {
   std::uint64_t items; ///< The default number of items.
   std::size_t payload; ///< Size of a block in bytes; 0 for integers.
   measurement (*run)(const settings&);
+  /// Why the environment cannot be chosen; empty if it can.
+  std::string_view fixed_environment = {};
 };
 
 /// Returns all workloads.
@@ -73,6 +78,15 @@ measurement run_latency(const settings& given);
 
 /// One token that goes around 1000 runnables.
 measurement run_ring(const settings& given);
+
+/// A source in this process and a sink in another. @pre `payload` is 0
+measurement run_across_integers(const settings& given);
+
+/// The same with blocks. @pre `payload` is not 0
+measurement run_across_blocks(const settings& given);
+
+/// A paced thread that gets each of its time stamps back from another process.
+measurement run_across_latency(const settings& given);
 
 /// Start and end of runnables that have nothing to do.
 measurement run_spawn(const settings& given);

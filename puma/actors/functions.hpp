@@ -2,6 +2,7 @@
 
 #pragma once
 
+#include "puma/actors/detail/constructing.hpp"
 #include "puma/actors/single_buffer_servicing_runnable.hpp"
 #include "puma/actors/source_runnable.hpp"
 
@@ -37,36 +38,19 @@ class function_recipe {
 
 namespace detail {
 
-template <class Make>
-class simple_recipe final : public recipe {
- public:
-  simple_recipe(std::string name, Make make)
-    : name_(std::move(name)),
-      make_(std::move(make)) {}
-
-  std::unique_ptr<runnable> make() override {
-    return std::move(make_)(std::move(name_));
-  }
-
-  std::string name() const override { return name_; }
-
- private:
-  std::string name_;
-  Make make_;
-};
-
-template <class Runnable, class Make, class... Outputs>
-function_recipe<Runnable> make_function_recipe(std::string name, Make make,
-                                               const buffer<Outputs>&... outs) {
-  auto result = std::make_unique<simple_recipe<Make>>(std::move(name),
-                                                      std::move(make));
-  (result->buffers.push_back(outs.shared_core()), ...);
-  return function_recipe<Runnable>{std::move(result)};
+template <class Runnable, class... Args>
+function_recipe<Runnable> make_function_recipe(Args... args) {
+  return function_recipe<Runnable>{
+    std::make_unique<constructing_recipe<Runnable, Args...>>(
+      std::in_place, std::move(args)...)};
 }
 
 template <class T, class F>
 class generating final : public source_runnable {
  public:
+  /// Which argument of the factory it publishes to.
+  static constexpr std::size_t token_argument = 1;
+
   generating(std::string name, const buffer<T>& out, F&& function)
     : source_runnable(std::move(name)),
       out_(publish_to(out)),
@@ -88,6 +72,9 @@ class generating final : public source_runnable {
 template <class In, class Out, class F>
 class transforming final : public single_buffer_servicing_runnable<In> {
  public:
+  /// Which argument of the factory it publishes to.
+  static constexpr std::size_t token_argument = 2;
+
   transforming(std::string name, const buffer<In>& in, const buffer<Out>& out,
                F&& function)
     : single_buffer_servicing_runnable<In>(std::move(name), in),
@@ -107,6 +94,9 @@ class transforming final : public single_buffer_servicing_runnable<In> {
 template <class T, class F>
 class filtering final : public single_buffer_servicing_runnable<T> {
  public:
+  /// Which argument of the factory it publishes to.
+  static constexpr std::size_t token_argument = 2;
+
   filtering(std::string name, const buffer<T>& in, const buffer<T>& out,
             F&& function)
     : single_buffer_servicing_runnable<T>(std::move(name), in),
@@ -127,6 +117,9 @@ class filtering final : public single_buffer_servicing_runnable<T> {
 template <class In, class Out, class F>
 class flat_mapping final : public single_buffer_servicing_runnable<In> {
  public:
+  /// Which argument of the factory it publishes to.
+  static constexpr std::size_t token_argument = 2;
+
   flat_mapping(std::string name, const buffer<In>& in, const buffer<Out>& out,
                F&& function)
     : single_buffer_servicing_runnable<In>(std::move(name), in),
@@ -151,6 +144,9 @@ class flat_mapping final : public single_buffer_servicing_runnable<In> {
 template <class T, class F>
 class consuming final : public single_buffer_servicing_runnable<T> {
  public:
+  /// Which argument of the factory it publishes to.
+  static constexpr std::size_t token_argument = static_cast<std::size_t>(-1);
+
   consuming(std::string name, const buffer<T>& in, F&& function)
     : single_buffer_servicing_runnable<T>(std::move(name), in),
       function_(std::move(function)) {}
@@ -164,6 +160,31 @@ class consuming final : public single_buffer_servicing_runnable<T> {
 
 } // namespace detail
 
+/// A callable together with its state, which is passed to it as the first
+/// argument. See `with_state`.
+template <class State, class F>
+struct stateful {
+  using puma_state = State;
+  using puma_function = F;
+
+  State state;
+  [[no_unique_address]] F function;
+
+  template <class... Args>
+    requires std::invocable<F&, State&, Args...>
+  decltype(auto) operator()(Args&&... args) {
+    return std::invoke(function, state, std::forward<Args>(args)...);
+  }
+};
+
+/// Makes a callable with a state that can go to another process, as a lambda
+/// with captures cannot: `function(state&, …)` is called for each call. There,
+/// `function` must not capture anything.
+template <class State, class F>
+[[nodiscard]] stateful<State, F> with_state(State state, F function) {
+  return {std::move(state), std::move(function)};
+}
+
 /// A source: publishes what `function` returns until that is `std::nullopt`.
 /// `function()` returns something convertible to `std::optional<T>`.
 template <class T, class F>
@@ -175,11 +196,7 @@ template <class T, class F>
     "buffer's value type, empty at the end");
   using result = detail::generating<T, F>;
   return detail::make_function_recipe<result>(
-    std::move(name),
-    [out, f = std::move(function)](std::string own_name) mutable {
-      return std::make_unique<result>(std::move(own_name), out, std::move(f));
-    },
-    out);
+    std::move(name), out, detail::callable<F>{std::move(function)});
 }
 
 /// Publishes `function(value)` for each value.
@@ -191,12 +208,7 @@ template <class In, class Out, class F>
                 "return one of the output");
   using result = detail::transforming<In, Out, F>;
   return detail::make_function_recipe<result>(
-    std::move(name),
-    [in, out, f = std::move(function)](std::string own_name) mutable {
-      return std::make_unique<result>(std::move(own_name), in, out,
-                                      std::move(f));
-    },
-    out);
+    std::move(name), in, out, detail::callable<F>{std::move(function)});
 }
 
 /// Publishes the values for which `predicate(const value&)` holds.
@@ -207,12 +219,7 @@ template <class T, class F>
                 "filter: the function must take a value and return a bool");
   using result = detail::filtering<T, F>;
   return detail::make_function_recipe<result>(
-    std::move(name),
-    [in, out, f = std::move(predicate)](std::string own_name) mutable {
-      return std::make_unique<result>(std::move(own_name), in, out,
-                                      std::move(f));
-    },
-    out);
+    std::move(name), in, out, detail::callable<F>{std::move(predicate)});
 }
 
 /// Publishes any number of values for each one: either all elements of the
@@ -224,12 +231,7 @@ template <class In, class Out, class F>
                             const buffer<Out>& out, F function) {
   using result = detail::flat_mapping<In, Out, F>;
   return detail::make_function_recipe<result>(
-    std::move(name),
-    [in, out, f = std::move(function)](std::string own_name) mutable {
-      return std::make_unique<result>(std::move(own_name), in, out,
-                                      std::move(f));
-    },
-    out);
+    std::move(name), in, out, detail::callable<F>{std::move(function)});
 }
 
 /// Calls `function(value)` for each value.
@@ -239,10 +241,7 @@ template <class T, class F>
                 "for_each: the function must take a value");
   using result = detail::consuming<T, F>;
   return detail::make_function_recipe<result>(
-    std::move(name),
-    [in, f = std::move(function)](std::string own_name) mutable {
-      return std::make_unique<result>(std::move(own_name), in, std::move(f));
-    });
+    std::move(name), in, detail::callable<F>{std::move(function)});
 }
 
 } // namespace puma

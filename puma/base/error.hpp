@@ -51,4 +51,11 @@ class still_alive_error : public timeout_error {
   using timeout_error::timeout_error;
 };
 
+/// A process of the runtime ended, or did not answer any more: start again what
+/// ran there; the text says how it ended.
+class process_lost : public error {
+ public:
+  using error::error;
+};
+
 } // namespace puma

@@ -6,15 +6,24 @@
 #include "puma/base/internal/names.hpp"
 
 #include <atomic>
+#include <random>
 #include <stdexcept>
 #include <typeinfo>
 #include <utility>
+
+#include <cxxabi.h>
 
 namespace puma {
 
 namespace {
 
-std::atomic<std::uint64_t> last_id{0};
+/// The upper half tells the process: failures travel, and their numbers must
+/// not meet those of other processes.
+std::uint64_t next_id() {
+  static const auto process = std::uint64_t{std::random_device{}()} << 32;
+  static std::atomic<std::uint32_t> last{0};
+  return process | ++last;
+}
 
 struct description {
   std::string type;
@@ -31,7 +40,10 @@ description describe_exception(const std::exception_ptr& exception) {
   } catch (const std::string& text) {
     return {"std::string", text};
   } catch (...) {
-    return {"unknown type", "an exception without a text"};
+    const auto* type = abi::__cxa_current_exception_type();
+    return {type != nullptr ? internal::readable_type_name(*type)
+                            : "unknown type",
+            "an exception without a text"};
   }
 }
 
@@ -39,36 +51,22 @@ description describe_exception(const std::exception_ptr& exception) {
 
 namespace internal {
 
-struct failure_record {
-  std::uint64_t id;
-  std::string type;
-  std::string text;
-  std::string runnable;
-  std::string node;
-  std::string activity;
-  std::optional<failure> cause;
-  std::exception_ptr exception;
-  mutable std::atomic<bool> claimed{false};
-
-  failure_record(std::uint64_t number, description what, std::string where,
-                 std::string doing, std::optional<failure> before,
-                 std::exception_ptr thrown)
-    : id(number),
-      type(std::move(what.type)),
-      text(std::move(what.text)),
-      runnable(std::move(where)),
-      node(node_name()),
-      activity(std::move(doing)),
-      cause(std::move(before)),
-      exception(std::move(thrown)) {}
-};
-
 bool failure_access::claim(const failure& x) noexcept {
   return !x.record_->claimed.exchange(true);
 }
 
 bool failure_access::is_claimed(const failure& x) noexcept {
   return x.record_->claimed.load();
+}
+
+failure
+failure_access::make(std::shared_ptr<const failure_record> record) noexcept {
+  return failure{std::move(record)};
+}
+
+const std::shared_ptr<const failure_record>&
+failure_access::record(const failure& x) noexcept {
+  return x.record_;
 }
 
 } // namespace internal
@@ -86,13 +84,24 @@ failure::failure(std::exception_ptr exception, std::string runnable,
     exception = std::make_exception_ptr(
       std::invalid_argument("a failure was reported without an exception"));
   auto what = describe_exception(exception);
-  record_ = std::make_shared<const internal::failure_record>(
-    ++last_id, std::move(what), std::move(runnable), std::move(activity),
-    std::move(cause), std::move(exception));
+  auto record = std::make_shared<internal::failure_record>();
+  record->id = next_id();
+  record->type = std::move(what.type);
+  record->text = std::move(what.text);
+  record->runnable = std::move(runnable);
+  record->node = internal::node_name();
+  record->activity = std::move(activity);
+  record->cause = std::move(cause);
+  record->exception = std::move(exception);
+  record_ = std::move(record);
 }
 
 failure::failure(std::exception_ptr exception)
   : failure(std::move(exception), std::string{}, "fail") {}
+
+failure::failure(
+  std::shared_ptr<const internal::failure_record> record) noexcept
+  : record_(std::move(record)) {}
 
 std::uint64_t failure::id() const noexcept {
   return record_->id;

@@ -33,7 +33,7 @@ class failure {
   /// Describes an error that an application reports by `publisher::fail`.
   explicit failure(std::exception_ptr exception);
 
-  /// Returns a number that is unique in this process.
+  /// Returns a number that no other failure has, in this process or another.
   [[nodiscard]] std::uint64_t id() const noexcept;
 
   /// Returns the readable name of the exception's type.
@@ -67,6 +67,9 @@ class failure {
 
  private:
   friend struct internal::failure_access;
+
+  explicit failure(
+    std::shared_ptr<const internal::failure_record> record) noexcept;
 
   std::shared_ptr<const internal::failure_record> record_;
 };

@@ -40,6 +40,10 @@ class buffer {
     : core_(std::make_shared<detail::buffer_core>(
       std::move(name), capacity, detail::value_ops_of<T>::value, options)) {}
 
+  /// For the parts of puma that do not know `T`: a handle to what `core` is.
+  explicit buffer(detail::buffer_core_ptr core) noexcept
+    : core_(std::move(core)) {}
+
   [[nodiscard]] std::string_view name() const {
     return detail::name_of(core());
   }
@@ -83,6 +87,21 @@ class buffer {
 
  private:
   detail::buffer_core_ptr core_;
+};
+
+/// A handle crosses as what it denotes: all processes share the buffer.
+template <class T>
+struct codec<buffer<T>> {
+  static constexpr std::size_t least_bytes = 8;
+
+  static void encode(encoder& to, const buffer<T>& x) {
+    detail::export_buffer(to, x.shared_core());
+  }
+
+  static void decode(decoder& from, buffer<T>& x) {
+    if (auto core = detail::import_buffer(from, detail::value_ops_of<T>::value))
+      x = buffer<T>{std::move(core)};
+  }
 };
 
 } // namespace puma

@@ -65,6 +65,7 @@ struct buffer_stats {
   std::uint64_t refused = 0;        ///< Handed back with `buffer_full`.
   std::uint64_t after_end = 0;      ///< Came when the stream had ended already.
   std::uint64_t left_over = 0;      ///< Published, but behind an error.
+  std::uint64_t lost = 0;           ///< Gone with a process; an upper bound.
 };
 
 } // namespace puma

@@ -2,7 +2,7 @@
 
 #pragma once
 
-#include "puma/actors/detail/hosting.hpp"
+#include "puma/actors/detail/constructing.hpp"
 #include "puma/actors/functions.hpp"
 #include "puma/actors/runner.hpp"
 #include "puma/buffers/buffer.hpp"
@@ -13,10 +13,8 @@
 #include <concepts>
 #include <memory>
 #include <string>
-#include <tuple>
 #include <type_traits>
 #include <utility>
-#include <vector>
 
 namespace puma {
 
@@ -25,56 +23,6 @@ namespace puma {
 struct dedicated_t {};
 
 inline constexpr dedicated_t dedicated{};
-
-namespace detail {
-
-/// Collects the buffer handles among the arguments of `run`.
-template <class T>
-void collect_buffers(std::vector<buffer_core_ptr>& to, const buffer<T>& x) {
-  to.push_back(x.shared_core());
-}
-
-template <class T>
-void collect_buffers(std::vector<buffer_core_ptr>& to,
-                     const std::vector<buffer<T>>& xs) {
-  for (auto& x : xs)
-    to.push_back(x.shared_core());
-}
-
-template <class T>
-void collect_buffers(std::vector<buffer_core_ptr>&, const T&) {
-  // Not a buffer.
-}
-
-[[nodiscard]] std::string type_name(const std::type_info& type);
-
-/// Constructs a `Runnable` from its stored arguments, in its own scope.
-template <class Runnable, class... Args>
-class constructing_recipe final : public recipe {
- public:
-  template <class... Ts>
-  explicit constructing_recipe(Ts&&... args)
-    : args_(std::forward<Ts>(args)...) {
-    std::apply(
-      [this](const auto&... xs) { (collect_buffers(buffers, xs), ...); },
-      args_);
-  }
-
-  std::unique_ptr<runnable> make() override {
-    return std::apply(
-      [](auto&&... xs) {
-        return std::make_unique<Runnable>(std::forward<decltype(xs)>(xs)...);
-      },
-      std::move(args_));
-  }
-
-  std::string name() const override { return type_name(typeid(Runnable)); }
-
- private:
-  std::tuple<Args...> args_;
-};
-
-} // namespace detail
 
 /// Where runnables start, and where the things come from that they share.
 /// Changing the environment is the one change that moves them.
@@ -178,7 +126,7 @@ class environment {
                   "run: the runnable has no constructor for these arguments");
     return std::make_unique<
       detail::constructing_recipe<Runnable, std::decay_t<Args>...>>(
-      std::forward<Args>(args)...);
+      std::in_place, std::forward<Args>(args)...);
   }
 
   runner start(bool own_thread, detail::recipe_ptr recipe) const {

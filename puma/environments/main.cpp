@@ -5,6 +5,7 @@
 #include "puma/environments/internal/main_options.hpp"
 #include "puma/environments/internal/runtime_core.hpp"
 #include "puma/environments/internal/signal_watch.hpp"
+#include "puma/environments/internal/worker.hpp"
 #include "puma/logging/log.hpp"
 
 #include <cstdlib>
@@ -44,6 +45,8 @@ int run_body(runtime& rt, const std::function<int(runtime&)>& body) {
 } // namespace
 
 int run_main(int argc, char** argv, const std::function<int(runtime&)>& body) {
+  if (const auto code = run_as_worker(argc, argv))
+    return *code;
   internal::main_options options;
   try {
     options = internal::parse_main_options(argc, argv);
@@ -82,3 +85,20 @@ int run_main(int argc, char** argv, const std::function<int(runtime&)>& body) {
 }
 
 } // namespace puma::detail
+
+namespace puma {
+
+std::optional<int> run_as_worker(int argc, const char* const* argv) {
+  try {
+    const auto options = internal::worker_options::parse(argc, argv);
+    internal::allow_workers();
+    if (!options)
+      return std::nullopt;
+    return internal::run_worker(*options);
+  } catch (const std::exception& error) {
+    std::cerr << error.what() << "\n";
+    return detail::exit_usage;
+  }
+}
+
+} // namespace puma

@@ -5,6 +5,7 @@
 #include "puma/environments/runtime.hpp"
 
 #include <functional>
+#include <optional>
 #include <type_traits>
 #include <utility>
 
@@ -13,6 +14,16 @@ namespace puma {
 namespace detail {
 int run_main(int argc, char** argv, const std::function<int(runtime&)>& body);
 } // namespace detail
+
+/// Does the work of a worker process if this process is one, and returns its
+/// exit code; returns nothing otherwise. `puma::main` does this itself. A
+/// program with a `main` of its own that uses `process_environment` calls it
+/// first: `if (auto code = puma::run_as_worker(argc, argv)) return *code;`
+///
+/// *Threads.* To be called once, from the main thread, before other threads
+/// are started.
+[[nodiscard]] std::optional<int> run_as_worker(int argc,
+                                               const char* const* argv);
 
 /// Runs an application: `return puma::main(argc, argv, [](puma::runtime& rt) {
 /// … });`

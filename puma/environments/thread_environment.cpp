@@ -2,21 +2,12 @@
 
 #include "puma/environments/thread_environment.hpp"
 
-#include "puma/base/internal/names.hpp"
 #include "puma/environments/internal/runtime_core.hpp"
 #include "puma/environments/runtime.hpp"
 
 #include <utility>
 
 namespace puma {
-
-namespace detail {
-
-std::string type_name(const std::type_info& type) {
-  return internal::readable_type_name(type);
-}
-
-} // namespace detail
 
 thread_environment::thread_environment(runtime& rt) noexcept : runtime_(&rt) {}
 
@@ -26,7 +17,9 @@ void thread_environment::adopt(const detail::buffer_core_ptr& x) const {
 
 runner thread_environment::prepare(bool own_thread,
                                    detail::recipe_ptr recipe) const {
-  return runner{runtime_->core().all().prepare(own_thread, std::move(recipe))};
+  auto& core = runtime_->core();
+  return runner{
+    core.all().prepare(core.local(), own_thread, std::move(recipe))};
 }
 
 } // namespace puma

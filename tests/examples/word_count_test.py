@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tests of examples/word_count.
 
-Usage: word_count_test.py PROGRAM [WordCount.test_...]
+Usage: word_count_test.py PROGRAM thread|process [WordCount.test_...]
 Exits with 77 when everything was skipped.
 """
 
@@ -20,6 +20,7 @@ from collections import Counter
 from pathlib import Path
 
 PROGRAM = ""
+ENVIRONMENT = ""
 LICENSES = "/usr/share/common-licenses"
 BLOCK = 64 * 1024
 TIMEOUT = 50
@@ -33,9 +34,13 @@ find -H "$1" -type f -exec sh -c 'for x; do cat "$x"; echo; done' sh {} + \
 """
 
 
+def command(*args, program=None):
+    return [program or PROGRAM, "--env", ENVIRONMENT, *map(str, args)]
+
+
 def run(*args, **options):
     return subprocess.run(
-        [PROGRAM, *map(str, args)],
+        command(*args),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -164,7 +169,7 @@ class WordCount(unittest.TestCase):
             program = shutil.copy(PROGRAM, copies)
         try:
             result = subprocess.run(
-                [program, self.dir, "--top", "0"],
+                command(self.dir, "--top", 0, program=program),
                 capture_output=True,
                 timeout=TIMEOUT,
                 text=True,
@@ -217,7 +222,7 @@ class WordCount(unittest.TestCase):
             [self.dir, "--counters", "0"],
             [self.dir, "--capacity", "0"],
             [self.dir, "--top", "-1"],
-            [self.dir, "--env", "nowhere"],
+            [self.dir, "--top"],
             [self.dir, "--unknown"],
             [self.dir, "another"],
         ):
@@ -226,6 +231,10 @@ class WordCount(unittest.TestCase):
 
                 self.assertEqual(result.returncode, 2, result.stderr)
                 self.assertNotEqual(result.stderr, "")
+        nowhere = subprocess.run(
+            [PROGRAM, self.dir, "--env", "nowhere"], capture_output=True, check=False
+        )
+        self.assertEqual(nowhere.returncode, 2, nowhere.stderr)
         self.assertEqual(run("--help").returncode, 0)
 
     def test_says_that_an_interrupted_result_is_partial(self):
@@ -241,7 +250,7 @@ class WordCount(unittest.TestCase):
         for number in signal.SIGINT, signal.SIGTERM:
             with self.subTest(signal=number):
                 with subprocess.Popen(
-                    [PROGRAM, self.dir],
+                    command(self.dir),
                     stdout=subprocess.PIPE,
                     stderr=subprocess.PIPE,
                     text=True,
@@ -272,7 +281,7 @@ class WordCount(unittest.TestCase):
             else:
                 reader, writer = os.pipe()
             process = subprocess.run(
-                [PROGRAM, self.dir],
+                command(self.dir),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=writer,
@@ -294,9 +303,10 @@ class WordCount(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    if len(sys.argv) < 2:
+    if len(sys.argv) < 3:
         sys.exit(__doc__)
     PROGRAM = os.path.realpath(sys.argv.pop(1))
+    ENVIRONMENT = sys.argv.pop(1)
     outcome = unittest.main(exit=False).result
     if not outcome.wasSuccessful():
         sys.exit(1)

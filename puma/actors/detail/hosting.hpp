@@ -5,7 +5,9 @@
 #include "puma/buffers/detail/ends.hpp"
 #include "puma/buffers/subscriber.hpp"
 
+#include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <type_traits>
 #include <vector>
@@ -38,6 +40,15 @@ void require_input(internal::task& host);
 /// Declares `source` as what the host asks for values.
 void set_source(internal::task& host, source_runnable& source);
 
+/// What names a recipe in all processes of one executable.
+struct recipe_key {
+  std::string type;
+  /// Where its decoder lies: tells types of the same name apart that different
+  /// files define for themselves.
+  std::string module;
+  std::uint64_t offset = 0;
+};
+
 /// Makes one runnable in the scope where it will live.
 class recipe {
  public:
@@ -48,6 +59,13 @@ class recipe {
 
   /// Returns a name to be known by before the runnable exists.
   [[nodiscard]] virtual std::string name() const = 0;
+
+  /// Returns why it cannot be made in another process; empty if it can.
+  [[nodiscard]] virtual std::string obstacle() const = 0;
+
+  /// Encodes what it takes to make it in another process; nothing if it cannot
+  /// be.
+  [[nodiscard]] virtual std::optional<recipe_key> encode(encoder& to) const = 0;
 
   /// The buffers that the runnable may publish to. Their streams are held open
   /// until it has been made.

@@ -2,7 +2,6 @@
 
 #include "puma/actors/internal/registry.hpp"
 
-#include "puma/actors/internal/task.hpp"
 #include "puma/base/error.hpp"
 #include "puma/base/internal/failure_access.hpp"
 
@@ -20,8 +19,6 @@ constexpr std::chrono::seconds teardown_gap{1};
 
 } // namespace
 
-registry::registry(launcher launch) : launch_(std::move(launch)) {}
-
 void registry::close() {
   const guard lock{mutex_};
   closed_ = true;
@@ -29,10 +26,15 @@ void registry::close() {
 
 // -- the life of a runnable ---------------------------------------------------
 
-registry::record_ptr registry::prepare(bool own_thread,
-                                       detail::recipe_ptr recipe) {
-  return std::make_shared<run_record>(shared_from_this(), own_thread,
-                                      std::move(recipe));
+registry::record_ptr registry::prepare(std::shared_ptr<run_starter> starter,
+                                       bool own_thread,
+                                       detail::recipe_ptr recipe,
+                                       std::shared_ptr<run_observer> observer) {
+  auto result = std::make_shared<run_record>(
+    shared_from_this(), std::move(starter), own_thread, std::move(recipe),
+    std::move(observer));
+  result->starter->check(*result);
+  return result;
 }
 
 void registry::start(const record_ptr& x) {
@@ -44,8 +46,6 @@ void registry::start(const record_ptr& x) {
       throw usage_error{shown_name(*x)
                         + ": its runtime is gone; a runtime must outlive its "
                           "runners"};
-    for (auto& buffer : x->recipe->buffers)
-      buffer->queue()->add_token();
     x->phase = run_phase::starting;
     x->next = std::exchange(first_live_, x.get());
     if (x->next)
@@ -53,10 +53,14 @@ void registry::start(const record_ptr& x) {
     ++live_;
     x->early_signals |= for_good_;
   }
+  // Without the lock: where a buffer is shared with other processes, this may
+  // do more than count.
+  for (auto& buffer : x->recipe->buffers)
+    buffer->queue()->add_token();
   // The host keeps the record; from here on it may end at any time.
-  task* running = nullptr;
+  hosted* running = nullptr;
   try {
-    running = launch_(x);
+    running = x->starter->start(x);
   } catch (...) {
     // No thread or no memory: the streams must not stay open for it.
     const failure error{std::current_exception(), x->name, "start"};
@@ -80,18 +84,22 @@ void registry::start(const record_ptr& x) {
 }
 
 void registry::constructed(run_record& x, std::string name, run_kind kind) {
-  wake_list wakes;
-  const guard lock{mutex_};
-  x.name = std::move(name);
-  x.kind = kind;
-  x.phase = run_phase::running;
-  if (kind == run_kind::passive)
-    ++live_passive_;
-  wake_watchers(x, wakes);
+  {
+    wake_list wakes;
+    const guard lock{mutex_};
+    x.name = std::move(name);
+    x.kind = kind;
+    x.phase = run_phase::running;
+    if (kind == run_kind::passive)
+      ++live_passive_;
+    wake_watchers(x, wakes);
+  }
+  if (x.observer)
+    x.observer->on_constructed(x);
 }
 
 void registry::ended(run_record& x, const failure* error, bool untaken) {
-  task* running = nullptr;
+  hosted* running = nullptr;
   {
     wake_list wakes;
     const guard lock{mutex_};
@@ -108,6 +116,8 @@ void registry::ended(run_record& x, const failure* error, bool untaken) {
   }
   if (running)
     running->drop();
+  if (x.observer)
+    x.observer->on_ended(x, untaken);
 }
 
 void registry::remove_live(run_record& x) noexcept {
@@ -121,14 +131,18 @@ void registry::remove_live(run_record& x) noexcept {
 }
 
 void registry::stop(run_record& x) {
+  notify(x, wake::stop);
+}
+
+void registry::notify(run_record& x, wake::bits what) {
   wake_list wakes;
   const guard lock{mutex_};
-  signal(x, wake::stop, wakes);
+  signal(x, what, wakes);
 }
 
 void registry::signal(run_record& x, wake::bits what, wake_list& wakes) {
   if (x.running)
-    wakes.add(*x.running, what);
+    x.running->notify(what, wakes);
   else
     x.early_signals |= what;
 }
@@ -256,7 +270,7 @@ std::vector<registry::live_runnable> registry::live() const {
   const guard lock{mutex_};
   for (auto* x = first_live_; x; x = x->next)
     result.push_back(
-      {x->name, x->running ? x->running->activity() : "starting"});
+      {x->name, x->running ? x->running->current_activity() : "starting"});
   std::reverse(result.begin(), result.end());
   return result;
 }
@@ -283,7 +297,7 @@ std::optional<failure> registry::error_of(const run_record& x) const {
 
 std::string registry::activity_of(const run_record& x) const {
   const guard lock{mutex_};
-  return x.running ? x.running->activity() : "ended";
+  return x.running ? x.running->current_activity() : "ended";
 }
 
 std::optional<failure> registry::claim_any() {
@@ -314,13 +328,17 @@ std::optional<failure> registry::claim(const run_record& x) {
 // -- buffers ------------------------------------------------------------------
 
 void registry::adopt(const std::shared_ptr<queue>& x) {
-  const guard lock{mutex_};
-  if (buffers_.size() >= prune_at_) {
-    std::erase_if(buffers_, [](const auto& y) { return y.expired(); });
-    prune_at_ = std::max<std::size_t>(64, 2 * buffers_.size());
+  bool closed = false;
+  {
+    const guard lock{mutex_};
+    closed = buffers_closed_;
+    if (buffers_.size() >= prune_at_) {
+      std::erase_if(buffers_, [](const auto& y) { return y.expired(); });
+      prune_at_ = std::max<std::size_t>(64, 2 * buffers_.size());
+    }
+    buffers_.push_back(x);
   }
-  buffers_.push_back(x);
-  if (buffers_closed_)
+  if (closed)
     x->close_external();
 }
 

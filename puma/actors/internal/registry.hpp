@@ -7,7 +7,6 @@
 #include "puma/buffers/internal/queue.hpp"
 #include "puma/buffers/internal/waiting.hpp"
 
-#include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -24,18 +23,15 @@ class registry : public std::enable_shared_from_this<registry> {
  public:
   using record_ptr = std::shared_ptr<run_record>;
 
-  /// Creates the actor that hosts a record, already scheduled; returns the task
-  /// with a reference for the record.
-  using launcher = std::function<task*(const record_ptr&)>;
-
-  explicit registry(launcher launch);
-
   /// Refuses to start more: the runtime is going.
   void close();
 
   // -- the life of a runnable -------------------------------------------------
 
-  record_ptr prepare(bool own_thread, detail::recipe_ptr recipe);
+  /// Throws when `starter` cannot start the runnable.
+  record_ptr prepare(std::shared_ptr<run_starter> starter, bool own_thread,
+                     detail::recipe_ptr recipe,
+                     std::shared_ptr<run_observer> observer = nullptr);
 
   /// Starts a prepared runnable.
   void start(const record_ptr& x);
@@ -49,6 +45,9 @@ class registry : public std::enable_shared_from_this<registry> {
 
   /// Tells a runnable to stop.
   void stop(run_record& x);
+
+  /// Lets a runnable know of `what`.
+  void notify(run_record& x, wake::bits what);
 
   /// Signals all live runnables.
   void signal_all(wake::bits what);
@@ -124,7 +123,6 @@ class registry : public std::enable_shared_from_this<registry> {
   bool wait_for_record(run_record& x, time_point deadline, run_phase least);
   void wake_watchers(const run_record& x, wake_list& wakes) noexcept;
 
-  launcher launch_;
   mutable std::mutex mutex_;
   waiting_list waiting_;
   run_record* first_live_ = nullptr;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "puma/actors/detail/hosting.hpp"
+#include "puma/actors/internal/hosted.hpp"
 #include "puma/base/failure.hpp"
 
 #include <atomic>
@@ -14,7 +15,6 @@
 namespace puma::internal {
 
 class registry;
-class task;
 
 /// How far a runnable has come.
 enum class run_phase : std::uint8_t {
@@ -35,21 +35,27 @@ enum class run_kind : std::uint8_t {
 /// by the registry's mutex, save for the constants.
 struct run_record {
   const std::shared_ptr<registry> owner;
+  const std::shared_ptr<run_starter> starter;
   const bool own_thread;
+  const std::shared_ptr<run_observer> observer; // or null
   run_phase phase = run_phase::prepared;
   run_kind kind = run_kind::unknown;
   std::uint32_t early_signals = 0; // came before the host was known
   detail::recipe_ptr recipe;       // until the construction
   std::string name;                // the type's name until the construction
   std::uint32_t watchers = 0;      // threads that wait for this one
-  task* running = nullptr;         // holds a reference while not null
+  hosted* running = nullptr;       // holds a reference while not null
   std::unique_ptr<failure> error;  // what ended it
   run_record* previous = nullptr;  // among the live ones
   run_record* next = nullptr;
 
-  run_record(std::shared_ptr<registry> o, bool thread, detail::recipe_ptr r)
+  run_record(std::shared_ptr<registry> o, std::shared_ptr<run_starter> where,
+             bool thread, detail::recipe_ptr r,
+             std::shared_ptr<run_observer> watching)
     : owner(std::move(o)),
+      starter(std::move(where)),
       own_thread(thread),
+      observer(std::move(watching)),
       recipe(std::move(r)) {
     name = recipe->name();
   }

@@ -176,6 +176,14 @@ void task::signal(wake::bits what) noexcept {
   wakes.add(*this, what);
 }
 
+void task::notify(wake::bits what, wake_list& wakes) noexcept {
+  wakes.add(*this, what);
+}
+
+std::string task::current_activity() const {
+  return activity();
+}
+
 bool task::may_wait() const noexcept {
   return may_wait_;
 }

@@ -29,7 +29,7 @@ namespace puma::internal {
 ///
 /// *Threads.* `arm`, `signal` and `activity` may be called from any thread,
 /// everything else only from within `run_slice`.
-class task : public party {
+class task : public party, public hosted {
  public:
   using record_ptr = std::shared_ptr<run_record>;
 
@@ -60,7 +60,11 @@ class task : public party {
   // -- reference counting, by the actor ---------------------------------------
 
   virtual void retain() noexcept = 0;
-  virtual void drop() noexcept = 0;
+
+  // -- implementation of hosted; `drop` is the actor's ------------------------
+
+  void notify(wake::bits what, wake_list& wakes) noexcept override;
+  [[nodiscard]] std::string current_activity() const override;
 
   // -- for the runnable under this host ---------------------------------------
 

@@ -6,6 +6,7 @@
 #include "puma/base/internal/wait_driver.hpp"
 #include "puma/buffers/internal/inlet.hpp"
 #include "puma/buffers/internal/outlet.hpp"
+#include "puma/buffers/internal/port.hpp"
 #include "puma/buffers/internal/queue.hpp"
 #include "puma/buffers/subscriber.hpp"
 #include "puma/logging/log.hpp"
@@ -131,6 +132,29 @@ std::size_t capacity_of(const buffer_core& x) noexcept {
 
 buffer_stats stats_of(const buffer_core& x) {
   return x.queue()->stats();
+}
+
+// -- between processes --------------------------------------------------------
+
+void export_buffer(encoder& to, const buffer_core_ptr& x) {
+  const auto& q = *x->queue();
+  if (const auto why = q.ops().obstacle(); !why.empty())
+    throw usage_error{"buffer '" + q.name()
+                      + "': its values cannot go to another process: " + why};
+  auto* context = static_cast<internal::port_context*>(to.context());
+  if (!context)
+    throw usage_error{"buffer '" + q.name()
+                      + "': its handle can only go to another process of its "
+                        "runtime"};
+  context->export_buffer(to, x);
+}
+
+buffer_core_ptr import_buffer(decoder& from, const value_ops& ops) {
+  auto* context = static_cast<internal::port_context*>(from.context());
+  if (context && ops.wire)
+    return context->import_buffer(from, ops);
+  from.fail("a buffer's handle that came out of place");
+  return nullptr;
 }
 
 // -- the publisher's end ------------------------------------------------------

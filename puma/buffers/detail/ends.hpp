@@ -48,6 +48,16 @@ using buffer_core_ptr = std::shared_ptr<buffer_core>;
 /// Throws the error for a default-constructed handle.
 [[noreturn]] void throw_no_buffer();
 
+// -- between processes --------------------------------------------------------
+
+/// Encodes a handle. Throws `usage_error` when its values cannot cross, or when
+/// it is not on its way to another process.
+void export_buffer(encoder& to, const buffer_core_ptr& x);
+
+/// Decodes a handle; null when `from` fails.
+[[nodiscard]] buffer_core_ptr import_buffer(decoder& from,
+                                            const value_ops& ops);
+
 // -- the publisher's end ------------------------------------------------------
 
 struct outlet_deleter {

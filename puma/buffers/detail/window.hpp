@@ -2,11 +2,15 @@
 
 #pragma once
 
+#include "puma/base/codec.hpp"
+
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <new>
+#include <string>
 #include <type_traits>
+#include <typeinfo>
 #include <utility>
 
 /// What the templates of publishers and subscriptions share with the compiled
@@ -22,6 +26,12 @@ struct value_ops {
   /// Moves `count` values to uninitialised memory and destroys the sources.
   void (*relocate)(void* to, void* from, std::size_t count) noexcept;
   void (*destroy)(void* first, std::size_t count) noexcept;
+  const std::type_info* type;
+  /// How they cross to other processes; null when they cannot.
+  const wire_ops* wire;
+  /// Says why they cannot, and what to do about it.
+  std::string (*obstacle)();
+  bool trivial; ///< Copied and destroyed without further ado.
 };
 
 template <class T>
@@ -60,8 +70,16 @@ struct value_ops_of {
     }
   }
 
-  static constexpr value_ops value{sizeof(T), alignof(T), &construct, &relocate,
-                                   &destroy};
+  static constexpr value_ops value{
+    sizeof(T),
+    alignof(T),
+    &construct,
+    &relocate,
+    &destroy,
+    &typeid(T),
+    wire_ops_of<T>(),
+    &crossing_obstacle<T>,
+    std::is_trivially_copyable_v<T>&& std::is_trivially_destructible_v<T>};
 };
 
 /// Free places that belong to one publisher. Empty whenever the queue has to

@@ -14,12 +14,14 @@ inlet::inlet(std::shared_ptr<queue> q, party* owner)
     owner_(owner),
     one_by_one_(queue_->options().overflow == overflow::drop_oldest
                 || queue_->options().overflow == overflow::latest) {
+  wake_list wakes;
   const queue::guard lock{queue_->mutex_};
   if (queue_->inlet_)
     throw usage_error{"buffer '" + queue_->name()
                       + "': has a subscription already; a buffer has one at a "
                         "time"};
   queue_->inlet_ = this;
+  queue_->changed(wakes);
 }
 
 inlet::~inlet() {
@@ -34,6 +36,7 @@ inlet::~inlet() {
     queue_->consumer_waker_ = nullptr;
     // What was released last may not have been offered yet.
     queue_->wake_waiters(wakes);
+    queue_->changed(wakes);
   }
 }
 
@@ -65,7 +68,9 @@ receive_status inlet::refill(bool announce) {
   while (!spent_.empty())
     q.recycle(spent_.pop_front());
   idle_ = false;
-  if (!q.listed_.empty()) {
+  // What is there while the seat is elsewhere is on its way to the seat, and
+  // comes back when the seat has come here.
+  if (!q.away_ && !q.listed_.empty()) {
     if (one_by_one_) {
       auto* first = q.listed_.head;
       auto* single = q.get_chunk(1);
@@ -83,9 +88,11 @@ receive_status inlet::refill(bool announce) {
     next_private_chunk();
     return receive_status::value;
   }
-  if (q.ending_ == queue::ending::completed)
+  if (q.refusal_)
+    return receive_status::failed;
+  if (!q.away_ && q.ending_ == queue::ending::completed)
     return receive_status::completed;
-  if (q.ending_ == queue::ending::failed)
+  if (!q.away_ && q.ending_ == queue::ending::failed)
     return receive_status::failed;
   if (announce) {
     auto* waits = owner_ ? owner_ : party::current();
@@ -166,7 +173,7 @@ void inlet::give_back() noexcept {
 }
 
 const failure& inlet::error() const noexcept {
-  return *queue_->error_;
+  return queue_->refusal_ ? *queue_->refusal_ : *queue_->error_;
 }
 
 } // namespace puma::internal

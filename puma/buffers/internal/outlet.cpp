@@ -60,13 +60,16 @@ outlet::outlet(std::shared_ptr<queue> q, party* owner, publish_options options)
     chunked_(owner && !owner->may_wait() && policy_ != policy::drop_oldest
              && policy_ != policy::latest),
     external_(owner == nullptr),
-    want_(std::min(4u, queue_->chunk_limit())),
     outbox_limit_(outbox_limit_for(*queue_, options.outbox)) {
+  if (chunked_)
+    wait_.wanted = std::min(4u, queue_->chunk_limit());
   if (owner_)
     owner_->adopt(*this);
+  wake_list wakes;
   const queue::guard lock{queue_->mutex_};
   if (external_ && queue_->external_closed_)
     return;
+  queue_->changed(wakes);
   ++queue_->publishers_;
   if (external_) {
     ++queue_->externals_;
@@ -119,7 +122,7 @@ publish_status outlet::publish_direct(void* value, time_point deadline) {
   queue::guard lock{queue_->mutex_};
   auto& q = *queue_;
   // That was for an earlier value: this one queues up anew.
-  was_woken_.store(false, std::memory_order_relaxed);
+  wait_.was_woken.store(false, std::memory_order_relaxed);
   for (bool first_try = true;; first_try = false) {
     if (q.unreachable(*this)) {
       ++q.stats_.after_end;
@@ -132,7 +135,7 @@ publish_status outlet::publish_direct(void* value, time_point deadline) {
       ++q.reserved_;
       if (replaces) {
         const auto before = q.stats_.dropped_oldest;
-        q.drop_oldest_beyond(policy_ == policy::latest ? 1 : q.capacity_);
+        q.drop_oldest_beyond(policy_ == policy::latest ? 1 : q.bound_);
         const auto dropped = q.stats_.dropped_oldest - before;
         // A publisher that blocks by its own options may get in now.
         if (q.first_waiter_)
@@ -144,7 +147,8 @@ publish_status outlet::publish_direct(void* value, time_point deadline) {
       }
       return publish_status::accepted;
     }
-    if (policy_ != policy::block && deadline == no_deadline)
+    // Until the seat has lent its first places, it is too early to refuse.
+    if (policy_ != policy::block && deadline == no_deadline && !q.opening_)
       return refuse(lock);
     if (!first_try || deadline == no_wait) {
       if (deadline == no_wait || current_time() >= deadline)
@@ -158,14 +162,14 @@ publish_status outlet::publish_direct(void* value, time_point deadline) {
     // A dedicated runnable may use a plain thread's publisher, and must wake
     // up when it is told to stop.
     auto* waits = owner_ ? owner_ : party::current();
-    waiting_waker_ = waits ? static_cast<waker*>(waits)
-                           : &parker::of_this_thread();
-    q.add_waiter(*this, was_woken_.exchange(false, std::memory_order_relaxed));
+    wait_.who = waits ? static_cast<waker*>(waits) : &parker::of_this_thread();
+    q.add_waiter(wait_, wakes);
     if (q.room() != 0) {
-      q.remove_waiter(*this);
+      q.remove_waiter(wait_);
       continue;
     }
     lock.unlock();
+    wakes.fire(urgency::at_once);
     try {
       if (waits)
         waits->wait(deadline);
@@ -173,15 +177,15 @@ publish_status outlet::publish_direct(void* value, time_point deadline) {
         sleep_until_armed(deadline);
     } catch (...) {
       lock.lock();
-      if (waiting_)
-        q.remove_waiter(*this);
+      if (wait_.waiting)
+        q.remove_waiter(wait_);
       else
         q.wake_waiters(wakes); // the wake was meant for somebody: pass it on
       throw;
     }
     lock.lock();
-    if (waiting_)
-      q.remove_waiter(*this);
+    if (wait_.waiting)
+      q.remove_waiter(wait_);
   }
 }
 
@@ -241,15 +245,18 @@ void outlet::hand_over_own(wake_list& wakes) noexcept {
   own_ = queue_->append(own_, wakes);
 }
 
-void outlet::return_credit() noexcept {
-  queue_->reserved_ -= std::exchange(credit_, 0);
+void outlet::return_credit(wake_list& wakes) noexcept {
+  const auto unused = std::exchange(credit_, 0);
+  queue_->reserved_ -= unused;
+  if (unused != 0 && queue_->recalled_)
+    wakes.add(*queue_->port_, wake::room);
 }
 
 void outlet::got_room() noexcept {
   // Had its turn: a wake that it no longer needs would be lost to others.
-  was_woken_.store(false, std::memory_order_relaxed);
-  if (waiting_)
-    queue_->remove_waiter(*this);
+  wait_.was_woken.store(false, std::memory_order_relaxed);
+  if (wait_.waiting)
+    queue_->remove_waiter(wait_);
 }
 
 bool outlet::reserve(wake_list& wakes) {
@@ -270,15 +277,15 @@ bool outlet::reserve(wake_list& wakes) {
   }
   if (own_ && next) {
     hand_over_own(wakes);
-    want_ = std::min(want_ * growth, q.chunk_limit_);
+    wait_.wanted = std::min(wait_.wanted * growth, q.chunk_limit_);
   }
-  const auto granted = std::min<std::size_t>(q.room(), want_);
+  const auto granted = std::min<std::size_t>(q.room(), wait_.wanted);
   if (granted == 0)
     return false;
-  if (own_ && own_->capacity < want_)
+  if (own_ && own_->capacity < wait_.wanted)
     q.recycle(std::exchange(own_, nullptr));
   if (!own_)
-    own_ = q.get_chunk(want_);
+    own_ = q.get_chunk(wait_.wanted);
   const auto usable = std::min<std::size_t>(granted, own_->capacity);
   q.reserved_ += usable;
   credit_ += usable;
@@ -292,14 +299,13 @@ bool outlet::reserve_or_wait(wake_list& wakes) {
   for (;;) {
     if (reserve(wakes))
       return true;
-    if (waiting_)
+    if (wait_.waiting)
       return false;
-    waiting_waker_ = owner_;
-    queue_->add_waiter(*this,
-                       was_woken_.exchange(false, std::memory_order_relaxed));
+    wait_.who = owner_;
+    queue_->add_waiter(wait_, wakes);
     if (queue_->room() == 0)
       return false;
-    queue_->remove_waiter(*this);
+    queue_->remove_waiter(wait_);
   }
 }
 
@@ -311,7 +317,7 @@ publish_status outlet::publish_chunked(void* value, bool only_try) {
   queue::guard lock{q.mutex_};
   if (q.unreachable(*this)) {
     hand_over_own(wakes);
-    return_credit();
+    return_credit(wakes);
     ++q.stats_.after_end;
     return publish_status::closed;
   }
@@ -322,7 +328,7 @@ publish_status outlet::publish_chunked(void* value, bool only_try) {
   }
   if (only_try)
     return publish_status::full;
-  if (policy_ != policy::block)
+  if (policy_ != policy::block && !q.opening_)
     return refuse(lock);
   lock.unlock();
   return to_outbox(value);
@@ -358,12 +364,13 @@ void outlet::flush(wake_list& wakes) noexcept {
   // A wake whose room could not be used, for want of room elsewhere, is passed
   // on, too.
   if (!chunked_
-      || (!next && credit_ == 0 && !was_woken_.load(std::memory_order_relaxed)))
+      || (!next && credit_ == 0
+          && !wait_.was_woken.load(std::memory_order_relaxed)))
     return;
   const queue::guard lock{queue_->mutex_};
   hand_over_own(wakes);
-  return_credit();
-  was_woken_.store(false, std::memory_order_relaxed);
+  return_credit(wakes);
+  wait_.was_woken.store(false, std::memory_order_relaxed);
   if (queue_->first_waiter_)
     queue_->wake_waiters(wakes);
 }
@@ -424,13 +431,13 @@ bool outlet::drain_outbox(wake_list& wakes) noexcept {
       q.wake_waiters(wakes);
       return true;
     }
-    if (waiting_)
+    if (wait_.waiting)
       return false;
-    waiting_waker_ = owner_;
-    q.add_waiter(*this, was_woken_.exchange(false, std::memory_order_relaxed));
+    wait_.who = owner_;
+    q.add_waiter(wait_, wakes);
     if (q.room() == 0)
       return false;
-    q.remove_waiter(*this);
+    q.remove_waiter(wait_);
   }
 }
 
@@ -439,7 +446,7 @@ bool outlet::drain_outbox(wake_list& wakes) noexcept {
 void outlet::hand_over_everything(wake_list& wakes) noexcept {
   auto& q = *queue_;
   hand_over_own(wakes);
-  return_credit();
+  return_credit(wakes);
   while (!outbox_.empty()) {
     auto* x = outbox_.pop_front();
     if (q.ending_ != queue::ending::open) {
@@ -456,8 +463,8 @@ void outlet::hand_over_everything(wake_list& wakes) noexcept {
 
 void outlet::close_end(wake_list& wakes) noexcept {
   auto& q = *queue_;
-  if (waiting_)
-    q.remove_waiter(*this);
+  if (wait_.waiting)
+    q.remove_waiter(wait_);
   hand_over_everything(wakes);
   ended_ = true;
   if (!external_ || !q.external_closed_) {
@@ -466,6 +473,7 @@ void outlet::close_end(wake_list& wakes) noexcept {
       --q.externals_;
   }
   q.wake_waiters(wakes);
+  q.changed(wakes);
 }
 
 void outlet::complete(wake_list& wakes) {

@@ -88,7 +88,7 @@ class outlet : public detail::write_window {
   // All of the following need the queue's mutex.
   void sync_own() noexcept;
   void hand_over_own(wake_list& wakes) noexcept;
-  void return_credit() noexcept;
+  void return_credit(wake_list& wakes) noexcept;
   void discard(chunk* x, bool behind_error) noexcept;
   void got_room() noexcept;
   bool reserve(wake_list& wakes);
@@ -103,18 +103,13 @@ class outlet : public detail::write_window {
   const bool external_; // opened by a plain thread
   bool ended_ = false;  // completed or failed by its owner
   bool in_scope_ = false;
-  bool waiting_ = false; // in the queue's list of waiters
-  // Woken, with room yet to be found or passed on. Written under the mutex.
-  std::atomic<bool> was_woken_{false};
+  // `wanted` is the size of the next chunk: it grows with the traffic.
+  room_waiter wait_;
   chunk* own_ = nullptr;   // chunk being filled; uncommitted from begin to next
-  std::uint32_t want_ = 4; // size of the next chunk: grows with the traffic
   std::size_t credit_ = 0; // places reserved, as of the last commit
   chunk_list outbox_;
   std::size_t outbox_count_ = 0;
   const std::size_t outbox_limit_;
-  waker* waiting_waker_ = nullptr;
-  outlet* previous_waiter_ = nullptr;
-  outlet* next_waiter_ = nullptr;
 };
 
 } // namespace puma::internal

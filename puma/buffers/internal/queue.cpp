@@ -44,7 +44,8 @@ queue::queue(std::string name, std::size_t capacity,
     capacity_(capacity),
     options_(options),
     chunk_limit_(limit_for(capacity, ops.size)),
-    notify_(notify) {}
+    notify_(notify),
+    bound_(capacity) {}
 
 queue::~queue() {
   const auto left = listed_count_;
@@ -68,24 +69,32 @@ queue::~queue() {
 buffer_stats queue::stats() const {
   const guard lock{mutex_};
   auto result = stats_;
-  result.taken = released_.load(std::memory_order_acquire);
-  result.waiting = reserved_ - std::min(reserved_, result.taken);
+  const auto released = released_.load(std::memory_order_acquire);
+  result.taken = taken_before_ + (away_ ? 0 : released - seat_base_);
+  result.waiting = away_ ? listed_count_
+                         : reserved_ - std::min(reserved_, released);
   return result;
 }
 
 void queue::add_token() {
+  wake_list wakes;
   const guard lock{mutex_};
   ++tokens_;
+  changed(wakes);
 }
 
 void queue::drop_token(const failure* error) {
   wake_list wakes;
   const guard lock{mutex_};
   --tokens_;
-  if (error && ending_ == ending::open && publishers_ == 0 && tokens_ == 0)
+  if (error && away_ && !token_error_)
+    token_error_ = std::make_unique<failure>(*error);
+  if (error && !away_ && ending_ == ending::open && publishers_ == 0
+      && tokens_ == 0)
     end_with(*error, wakes);
   else
     end_if_done(wakes);
+  changed(wakes);
 }
 
 void queue::complete_token() {
@@ -94,6 +103,7 @@ void queue::complete_token() {
   --tokens_;
   ++completed_;
   end_if_done(wakes);
+  changed(wakes);
 }
 
 void queue::close_external() {
@@ -106,6 +116,7 @@ void queue::close_external() {
   completed_ += externals_ != 0 ? externals_ : external_seen_ ? 1 : 0;
   wake_all_waiters(wakes);
   end_if_done(wakes);
+  changed(wakes);
 }
 
 void queue::add_handle() noexcept {
@@ -125,8 +136,8 @@ void queue::drop_handle() noexcept {
 }
 
 std::size_t queue::room() const noexcept {
-  const auto in_flight = reserved_ - released_.load(std::memory_order_acquire);
-  return in_flight < capacity_ ? capacity_ - in_flight : 0;
+  const auto limit = bound_ + released_.load(std::memory_order_acquire);
+  return reserved_ < limit ? limit - reserved_ : 0;
 }
 
 bool queue::unreachable(const outlet& from) const noexcept {
@@ -199,9 +210,13 @@ std::byte* queue::append_place(wake_list& wakes) {
 
 void queue::drop_oldest_beyond(std::uint64_t allowed) noexcept {
   std::uint64_t dropped = 0;
+  // Away, it is the unsent ones that can be dropped.
+  const bool all_unsent = away_ && allowed != 0;
   // At least the newest one stays, also when others are in hand.
-  while (reserved_ - released_.load(std::memory_order_acquire) > allowed
-         && listed_count_ > 1) {
+  while (
+    listed_count_ > 1
+    && (all_unsent
+        || reserved_ > allowed + released_.load(std::memory_order_acquire))) {
     auto* first = listed_.head;
     ops_.destroy(first->at(first->begin, ops_), 1);
     ++first->begin;
@@ -214,8 +229,16 @@ void queue::drop_oldest_beyond(std::uint64_t allowed) noexcept {
   stats_.dropped_oldest += dropped;
 }
 
+void queue::changed(wake_list& wakes) noexcept {
+  if (port_)
+    wakes.add(*port_, wake::change);
+}
+
 void queue::wake_consumer(wake_list& wakes) noexcept {
-  if (consumer_waits_) {
+  if (away_) {
+    if (std::exchange(port_waits_, false))
+      wakes.add(*port_, wake::data);
+  } else if (consumer_waits_) {
     consumer_waits_ = false;
     wakes.add(*consumer_waker_, wake::data);
   }
@@ -226,9 +249,9 @@ void queue::wake_waiters(wake_list& wakes) noexcept {
   while (left != 0 && first_waiter_) {
     auto& x = *first_waiter_;
     remove_waiter(x);
-    x.was_woken_.store(true, std::memory_order_relaxed);
-    left -= std::min<std::size_t>(left, x.chunked_ ? x.want_ : 1);
-    wakes.add(*x.waiting_waker_, wake::room);
+    x.was_woken.store(true, std::memory_order_relaxed);
+    left -= std::min<std::size_t>(left, x.wanted);
+    wakes.add(*x.who, wake::room);
   }
 }
 
@@ -236,46 +259,49 @@ void queue::wake_all_waiters(wake_list& wakes) noexcept {
   while (first_waiter_) {
     auto& x = *first_waiter_;
     remove_waiter(x);
-    wakes.add(*x.waiting_waker_, wake::room);
+    wakes.add(*x.who, wake::room);
   }
 }
 
-void queue::add_waiter(outlet& x, bool first) noexcept {
-  x.waiting_ = true;
-  x.was_woken_.store(false, std::memory_order_relaxed);
-  if (first) {
-    x.previous_waiter_ = nullptr;
-    x.next_waiter_ = first_waiter_;
-    (first_waiter_ ? first_waiter_->previous_waiter_ : last_waiter_) = &x;
+void queue::add_waiter(room_waiter& x, wake_list& wakes) noexcept {
+  x.waiting = true;
+  // One that was woken for room which somebody else took keeps its turn.
+  if (x.was_woken.exchange(false, std::memory_order_relaxed)) {
+    x.previous = nullptr;
+    x.next = first_waiter_;
+    (first_waiter_ ? first_waiter_->previous : last_waiter_) = &x;
     first_waiter_ = &x;
   } else {
-    x.next_waiter_ = nullptr;
-    x.previous_waiter_ = last_waiter_;
-    (last_waiter_ ? last_waiter_->next_waiter_ : first_waiter_) = &x;
+    x.next = nullptr;
+    x.previous = last_waiter_;
+    (last_waiter_ ? last_waiter_->next : first_waiter_) = &x;
     last_waiter_ = &x;
   }
+  // Places that were lent to other processes may be idle there.
+  if (port_ && x.who != port_)
+    wakes.add(*port_, wake::room);
   room_wanted_.store(true, std::memory_order_relaxed);
   // Pairs with the fence in inlet::offer_room: either the consumer sees that
   // room is wanted, or the caller, who looks again, sees what it released.
   std::atomic_thread_fence(std::memory_order_seq_cst);
 }
 
-void queue::remove_waiter(outlet& x) noexcept {
-  (x.previous_waiter_ ? x.previous_waiter_->next_waiter_ : first_waiter_)
-    = x.next_waiter_;
-  (x.next_waiter_ ? x.next_waiter_->previous_waiter_ : last_waiter_)
-    = x.previous_waiter_;
-  x.waiting_ = false;
+void queue::remove_waiter(room_waiter& x) noexcept {
+  (x.previous ? x.previous->next : first_waiter_) = x.next;
+  (x.next ? x.next->previous : last_waiter_) = x.previous;
+  x.waiting = false;
   if (!first_waiter_)
     room_wanted_.store(false, std::memory_order_relaxed);
 }
 
 void queue::end_if_done(wake_list& wakes) noexcept {
-  if (ending_ == ending::open && publishers_ == 0 && tokens_ == 0
+  // Away, only the seat knows whether this was the last publisher.
+  if (!away_ && ending_ == ending::open && publishers_ == 0 && tokens_ == 0
       && completed_ != 0) {
     ending_ = ending::completed;
     wake_consumer(wakes);
     wake_all_waiters(wakes);
+    changed(wakes);
   }
 }
 
@@ -284,6 +310,7 @@ void queue::end_with(const failure& error, wake_list& wakes) {
   ending_ = ending::failed;
   wake_consumer(wakes);
   wake_all_waiters(wakes);
+  changed(wakes);
 }
 
 void queue::report_drops(event what, std::uint64_t count, guard& lock) {

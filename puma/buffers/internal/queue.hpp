@@ -21,6 +21,19 @@ namespace puma::internal {
 
 class inlet;
 class outlet;
+class port;
+
+/// One who waits for room in a queue. All members but `was_woken` need the
+/// queue's mutex.
+struct room_waiter {
+  bool waiting = false; // in the queue's list
+  /// Woken, with room yet to be found or passed on. Written under the mutex.
+  std::atomic<bool> was_woken{false};
+  std::uint32_t wanted = 1; // places that it takes at once
+  waker* who = nullptr;
+  room_waiter* previous = nullptr;
+  room_waiter* next = nullptr;
+};
 
 /// The bounded queue behind a buffer, for values of any one type.
 ///
@@ -38,6 +51,13 @@ class outlet;
 /// *Waking.* Whoever finds the queue empty or full registers as waiting, under
 /// the mutex, and is armed by the one who changes that. The subscription
 /// releases without the mutex: it calls `offer_room` when it pauses.
+///
+/// *Between processes.* Each process that shares a buffer has such a queue of
+/// it. One of them is the buffer's *seat*, where the subscription is; the
+/// others are *away*: what is published there has its place reserved at the
+/// seat, and their port takes it on. Away, `released_` counts the places that
+/// the seat has granted, and `bound_` is 0, so that room is what was granted
+/// and not used yet.
 class queue : public std::enable_shared_from_this<queue> {
  public:
   /// What the queue reports to the layer above, which can log.
@@ -102,6 +122,7 @@ class queue : public std::enable_shared_from_this<queue> {
  private:
   friend class inlet;
   friend class outlet;
+  friend class port;
 
   enum class ending { open, completed, failed };
 
@@ -127,8 +148,13 @@ class queue : public std::enable_shared_from_this<queue> {
   void wake_consumer(wake_list& wakes) noexcept;
   void wake_waiters(wake_list& wakes) noexcept;
   void wake_all_waiters(wake_list& wakes) noexcept;
-  void add_waiter(outlet& x, bool first) noexcept;
-  void remove_waiter(outlet& x) noexcept;
+  /// Puts `x`, whose `who` is set, into the list of those who wait. The caller
+  /// has to look for room once more afterwards.
+  void add_waiter(room_waiter& x, wake_list& wakes) noexcept;
+  void remove_waiter(room_waiter& x) noexcept;
+  /// Tells the port that publishers, tokens, the subscription or the end of the
+  /// stream have changed.
+  void changed(wake_list& wakes) noexcept;
   void end_if_done(wake_list& wakes) noexcept;
   void end_with(const failure& error, wake_list& wakes);
 
@@ -155,17 +181,29 @@ class queue : public std::enable_shared_from_this<queue> {
   std::uint64_t reserved_ = 0;
   waker* consumer_waker_ = nullptr;
   inlet* inlet_ = nullptr;
-  outlet* first_waiter_ = nullptr;
-  outlet* last_waiter_ = nullptr;
+  room_waiter* first_waiter_ = nullptr;
+  room_waiter* last_waiter_ = nullptr;
   std::uint32_t publishers_ = 0; // open ones
   std::uint32_t externals_ = 0;  // those among them that plain threads own
   std::uint32_t tokens_ = 0;
   std::uint32_t completed_ = 0;
   std::uint32_t handles_ = 0;
   std::unique_ptr<failure> error_;
+  std::unique_ptr<failure> token_error_; // away: of a publisher that never came
+  std::unique_ptr<failure>
+    refusal_;              // of the subscription, by the buffer's home
+  std::uint64_t sent_ = 0; // away: values that have gone, as `reserved_` counts
+  std::uint64_t taken_before_ = 0; // values that left other than by `released_`
+  std::uint64_t seat_base_ = 0;    // `released_` when the seat came here
   buffer_stats stats_;
   drop_report newest_report_;
   drop_report oldest_report_;
+  waker* port_ = nullptr;   // links this queue with those of other processes
+  bool away_ = false;       // the buffer's seat is in another process
+  bool opening_ = false;    // away, without the first grant
+  bool port_waits_ = false; // for values to take on
+  bool recalled_ = false;   // away: the seat wants idle places back
+  std::uint64_t bound_;     // the capacity at the seat, otherwise 0
 
   // Written by the consumer alone, and often: on a line of its own.
   alignas(64) std::atomic<std::uint64_t> released_{0};

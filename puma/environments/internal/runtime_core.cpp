@@ -7,8 +7,11 @@
 #include "puma/base/error.hpp"
 #include "puma/base/internal/sleepers.hpp"
 #include "puma/base/internal/wait_driver.hpp"
+#include "puma/environments/internal/home_node.hpp"
+#include "puma/environments/internal/middleman_loop.hpp"
 #include "puma/logging/log.hpp"
 
+#include <caf/io/middleman.hpp>
 #include <caf/logger.hpp>
 
 // CAF's worker finds out with a dynamic_cast, before each job, which actor its
@@ -28,6 +31,9 @@ namespace puma::internal {
 
 namespace {
 
+/// What workers get to pass on what they have, when nothing runs any more.
+constexpr std::chrono::seconds worker_end_time{10};
+
 std::unique_ptr<caf::actor_system_config>
 configure(const runtime_options& options, runtime_core::scheduling how) {
   if (options.threads > sleepers::most_workers)
@@ -46,25 +52,47 @@ configure(const runtime_options& options, runtime_core::scheduling how) {
       std::min<std::size_t>(options.threads != 0 ? options.threads : cores,
                             sleepers::most_workers));
     result->load<caf::scheduler::coordinator<parking_policy>>();
+    // Its multiplexer carries what goes to other processes. Nothing of puma
+    // uses BASP.
+    result->set("middleman.workers", 0);
+    result->set("middleman.app-identifier", "puma");
+    result->load<caf::io::middleman>();
   }
   return result;
 }
 
 } // namespace
 
+/// Starts actors of this process.
+class runtime_core::local_starter final : public run_starter {
+ public:
+  explicit local_starter(runtime_core& core) : core_(core) {}
+
+  void check(const run_record&) const override {}
+
+  hosted* start(const registry::record_ptr& x) override {
+    return core_.launch(x);
+  }
+
+ private:
+  runtime_core& core_;
+};
+
 runtime_core::runtime_core(const runtime_options& options, scheduling how)
   : scheduling_(how),
     config_(configure(options, how)),
     system_(std::make_unique<caf::actor_system>(*config_)),
-    registry_(std::make_shared<registry>(
-      [this](const registry::record_ptr& x) { return launch(x); })) {
+    registry_(std::make_shared<registry>()),
+    local_(std::make_shared<local_starter>(*this)) {
   // Only this class knows when its actors are gone, and with a deadline.
   system_->await_actors_before_shutdown(false);
   registry_->teardown_timeout = options.teardown_timeout;
 }
 
 runtime_core::~runtime_core() {
-  if (!shut_down()) {
+  const bool down = shut_down();
+  processes_.reset();
+  if (!down) {
     static_cast<void>(system_.release());
     static_cast<void>(config_.release());
   }
@@ -111,6 +139,26 @@ task* runtime_core::launch(const registry::record_ptr& record) {
   return result;
 }
 
+home_node& runtime_core::processes() {
+  auto& on = loop();
+  const std::lock_guard guard{processes_mutex_};
+  if (!processes_)
+    processes_ = std::make_unique<home_node>(on, *registry_);
+  return *processes_;
+}
+
+io_loop& runtime_core::loop() {
+  const std::lock_guard guard{processes_mutex_};
+  if (!loop_) {
+    if (scheduling_ == scheduling::manual)
+      throw usage_error{
+        "runtime: under the virtual clock there are no other "
+        "processes"};
+    loop_ = make_middleman_loop(*system_);
+  }
+  return *loop_;
+}
+
 bool runtime_core::shut_down() noexcept {
   if (std::exchange(is_down_, true))
     return registry_->live().empty();
@@ -118,8 +166,11 @@ bool runtime_core::shut_down() noexcept {
     registry_->close();
     registry_->close_buffers();
     registry_->signal_for_good(wake::stop);
-    if (registry_->wait_for_shutdown())
+    if (registry_->wait_for_shutdown()) {
+      if (processes_)
+        processes_->shut_down(worker_end_time);
       return true;
+    }
     for (auto& x : registry_->live())
       log(log_level::error, "puma.runtime",
           "runnable '" + x.name

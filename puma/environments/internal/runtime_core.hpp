@@ -3,16 +3,20 @@
 #pragma once
 
 #include "puma/actors/internal/registry.hpp"
+#include "puma/environments/internal/io_loop.hpp"
 #include "puma/environments/runtime.hpp"
 
 #include <caf/actor_system.hpp>
 #include <caf/actor_system_config.hpp>
 
 #include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
 namespace puma::internal {
+
+class home_node;
 
 /// What a runtime consists of: CAF's actor system with our scheduling policy,
 /// and the registry.
@@ -38,6 +42,17 @@ class runtime_core {
 
   [[nodiscard]] caf::actor_system& system() noexcept { return *system_; }
 
+  /// Starts runnables in this process.
+  [[nodiscard]] const std::shared_ptr<run_starter>& local() const noexcept {
+    return local_;
+  }
+
+  /// Returns what starts and watches worker processes; made on first use.
+  [[nodiscard]] home_node& processes();
+
+  /// Returns the loop for connections to other processes; made on first use.
+  [[nodiscard]] io_loop& loop();
+
   [[nodiscard]] run_report report() const;
 
   /// Stops everything, as the destructor does. Returns false if something did
@@ -47,12 +62,18 @@ class runtime_core {
   std::vector<std::string> args;
 
  private:
+  class local_starter;
+
   task* launch(const registry::record_ptr& record);
 
   const scheduling scheduling_;
   std::unique_ptr<caf::actor_system_config> config_;
   std::unique_ptr<caf::actor_system> system_;
   std::shared_ptr<registry> registry_;
+  std::shared_ptr<run_starter> local_;
+  std::mutex processes_mutex_;
+  std::unique_ptr<io_loop> loop_;
+  std::unique_ptr<home_node> processes_;
   bool is_down_ = false;
 };
 

@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#pragma once
+
+#include "puma/actors/detail/crossing.hpp"
+#include "puma/actors/runnable.hpp"
+#include "puma/buffers/buffer.hpp"
+
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <string>
+#include <tuple>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+namespace puma::detail {
+
+/// Collects the buffer handles among the arguments of `run`.
+template <class T>
+void collect_buffers(std::vector<buffer_core_ptr>& to, const buffer<T>& x) {
+  to.push_back(x.shared_core());
+}
+
+template <class T>
+void collect_buffers(std::vector<buffer_core_ptr>& to,
+                     const std::vector<buffer<T>>& xs) {
+  for (auto& x : xs)
+    to.push_back(x.shared_core());
+}
+
+template <class T>
+void collect_buffers(std::vector<buffer_core_ptr>&, const T&) {
+  // Not a buffer.
+}
+
+/// A callable among the arguments of `run`.
+template <class F>
+struct callable {
+  F function;
+};
+
+/// How one argument crosses.
+template <class T>
+struct argument {
+  static constexpr bool crosses = can_cross<T>;
+  static std::string obstacle() { return crossing_obstacle<T>(); }
+
+  static void encode(encoder& to, const T& x) { puma::encode(to, x); }
+
+  static T decode(decoder& from) {
+    T result{};
+    puma::decode(from, result);
+    return result;
+  }
+
+  static T&& pass(T& x) noexcept { return std::move(x); }
+};
+
+template <class F>
+struct stateful_parts;
+
+template <class F>
+struct argument<callable<F>> {
+  static constexpr bool has_state = requires { typename F::puma_state; };
+  static constexpr bool state_crosses() {
+    if constexpr (has_state)
+      return can_cross<typename F::
+                         puma_state> && is_stateless<typename F::puma_function>;
+    else
+      return is_stateless<F>;
+  }
+
+  static constexpr bool crosses = state_crosses();
+
+  static std::string obstacle() {
+    if constexpr (crosses) {
+      return {};
+    } else if constexpr (has_state) {
+      if constexpr (!can_cross<typename F::puma_state>)
+        return crossing_obstacle<typename F::puma_state>();
+      else
+        return "the callable of with_state captures something: pass all of it "
+               "as the state";
+    } else {
+      return "the callable '" + type_name(typeid(F))
+             + "' captures something or is a pointer: use a lambda that "
+               "captures nothing, or with_state(value, callable)";
+    }
+  }
+
+  static void encode(encoder& to, const callable<F>& x) {
+    if constexpr (has_state)
+      puma::encode(to, x.function.state);
+    else
+      static_cast<void>(to), static_cast<void>(x);
+  }
+
+  static callable<F> decode(decoder& from) {
+    callable<F> result{};
+    if constexpr (has_state)
+      puma::decode(from, result.function.state);
+    else
+      static_cast<void>(from);
+    return result;
+  }
+
+  static F&& pass(callable<F>& x) noexcept { return std::move(x.function); }
+};
+
+/// Constructs a `Runnable` from its stored arguments, in its own scope.
+template <class Runnable, class... Args>
+class constructing_recipe final : public recipe {
+ public:
+  template <class... Ts>
+  explicit constructing_recipe(std::in_place_t, Ts&&... args)
+    : args_(std::forward<Ts>(args)...) {
+    if constexpr (requires { Runnable::token_argument; }) {
+      if constexpr (Runnable::token_argument < sizeof...(Args))
+        collect_buffers(buffers, std::get<Runnable::token_argument>(args_));
+    } else {
+      std::apply(
+        [this](const auto&... xs) { (collect_buffers(buffers, xs), ...); },
+        args_);
+    }
+  }
+
+  std::unique_ptr<runnable> make() override {
+    return std::apply(
+      [](auto&... xs) {
+        return std::make_unique<Runnable>(argument<Args>::pass(xs)...);
+      },
+      args_);
+  }
+
+  std::string name() const override {
+    if constexpr (requires { Runnable::token_argument; })
+      return std::get<0>(args_);
+    else
+      return type_name(typeid(Runnable));
+  }
+
+  std::string obstacle() const override {
+    std::string result;
+    int number = 0;
+    const auto look = [&](const std::string& why) {
+      ++number;
+      if (!why.empty() && result.empty())
+        result = "argument " + std::to_string(number) + ": " + why;
+    };
+    (look(argument<Args>::obstacle()), ...);
+    return result;
+  }
+
+  std::optional<recipe_key> encode(encoder& to) const override {
+    if constexpr (can_cross_at_all) {
+      if (!recipe_registrar<constructing_recipe>::known())
+        return std::nullopt;
+      std::apply(
+        [&to](const auto&... xs) { (argument<Args>::encode(to, xs), ...); },
+        args_);
+      return key_of(typeid(constructing_recipe), &constructing_recipe::decode);
+    } else {
+      static_cast<void>(to);
+      return std::nullopt;
+    }
+  }
+
+  static recipe_ptr decode(decoder& from) {
+    if constexpr (can_cross_at_all) {
+      // Braces keep the order.
+      std::tuple<Args...> args{argument<Args>::decode(from)...};
+      if (!from.ok())
+        return nullptr;
+      return std::apply(
+        [](auto&... xs) {
+          return std::make_unique<constructing_recipe>(std::in_place,
+                                                       std::move(xs)...);
+        },
+        args);
+    } else {
+      static_cast<void>(from);
+      return nullptr;
+    }
+  }
+
+ private:
+  static constexpr bool can_cross_at_all = (argument<Args>::crosses && ...);
+
+  std::tuple<Args...> args_;
+};
+
+} // namespace puma::detail

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "puma/actors/detail/crossing.hpp"
+
+#include "puma/base/internal/names.hpp"
+
+#include <mutex>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include <dlfcn.h>
+
+namespace puma::detail {
+
+namespace {
+
+struct known_recipe {
+  const std::type_info* type;
+  recipe_decoder decode;
+};
+
+struct known_recipes {
+  std::mutex mutex;
+  std::unordered_multimap<std::string, known_recipe> all;
+};
+
+/// Made on first use, since registrars run before `main`.
+known_recipes& known() {
+  static known_recipes instance;
+  return instance;
+}
+
+} // namespace
+
+void register_recipe(const std::type_info& type, recipe_decoder decode) {
+  auto& x = known();
+  const std::lock_guard guard{x.mutex};
+  const auto [begin, end] = x.all.equal_range(type.name());
+  for (auto i = begin; i != end; ++i)
+    if (*i->second.type == type)
+      return;
+  x.all.emplace(type.name(), known_recipe{&type, decode});
+}
+
+recipe_key key_of(const std::type_info& type, recipe_decoder decode) {
+  recipe_key result;
+  result.type = type.name();
+  Dl_info info{};
+  if (::dladdr(reinterpret_cast<void*>(decode), &info) != 0) {
+    const std::string_view path = info.dli_fname ? info.dli_fname : "";
+    result.module = path.substr(path.rfind('/') + 1);
+    result.offset = reinterpret_cast<std::uintptr_t>(decode)
+                    - reinterpret_cast<std::uintptr_t>(info.dli_fbase);
+  }
+  return result;
+}
+
+std::string type_name(const std::type_info& type) {
+  return internal::readable_type_name(type);
+}
+
+recipe_decoder find_recipe(const recipe_key& key) {
+  auto& x = known();
+  const std::lock_guard guard{x.mutex};
+  if (x.all.count(key.type) == 1)
+    return x.all.find(key.type)->second.decode;
+  const auto [begin, end] = x.all.equal_range(key.type);
+  for (auto i = begin; i != end; ++i) {
+    const auto other = key_of(*i->second.type, i->second.decode);
+    if (other.module == key.module && other.offset == key.offset)
+      return i->second.decode;
+  }
+  return nullptr;
+}
+
+} // namespace puma::detail

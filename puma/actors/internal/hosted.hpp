@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#pragma once
+
+#include "puma/base/internal/waker.hpp"
+
+#include <memory>
+#include <string>
+
+namespace puma::internal {
+
+struct run_record;
+
+/// A started runnable, wherever it runs, as its owner's registry sees it.
+///
+/// *Threads.* All functions may be called from any thread, also under locks.
+class hosted {
+ public:
+  /// Lets the runnable know of `what`; `wakes` are fired by the caller.
+  virtual void notify(wake::bits what, wake_list& wakes) noexcept = 0;
+
+  /// Returns what the runnable is doing now, for reports.
+  [[nodiscard]] virtual std::string current_activity() const = 0;
+
+  /// Gives up the registry's reference.
+  virtual void drop() noexcept = 0;
+
+ protected:
+  ~hosted() = default;
+};
+
+/// Starts runnables: in this process, or in another one.
+class run_starter {
+ public:
+  virtual ~run_starter() = default;
+
+  /// Throws when the runnable cannot go where this would start it.
+  virtual void check(const run_record& x) const = 0;
+
+  /// Starts what the record describes; returns it with a reference for the
+  /// registry. From then on the registry's `constructed` and `ended` may be
+  /// called at any time.
+  virtual hosted* start(const std::shared_ptr<run_record>& x) = 0;
+};
+
+/// Told of the life of one runnable, on whatever thread it ends. For those who
+/// run it on behalf of another process.
+class run_observer {
+ public:
+  virtual ~run_observer() = default;
+  virtual void on_constructed(const run_record& x) = 0;
+  virtual void on_ended(const run_record& x, bool untaken) = 0;
+};
+
+} // namespace puma::internal

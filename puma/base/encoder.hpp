@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <span>
+#include <type_traits>
+#include <utility>
+
+namespace puma {
+
+/// Collects the bytes of values that go to another process.
+///
+/// *Format.* Both ends run the same executable on the same host, so the bytes
+/// are those of memory, without types, names or versions.
+///
+/// *Threads.* Belongs to one thread at a time.
+class encoder {
+ public:
+  /// How deep values may hold values of their own kind, as trees do.
+  static constexpr std::size_t max_depth = 256;
+
+  /// `context` is for codecs of handles, which have to know what they cross
+  /// from; the encoder only passes it on.
+  explicit encoder(void* context = nullptr) noexcept : context_(context) {}
+
+  encoder(encoder&& other) noexcept
+    : first_(std::exchange(other.first_, nullptr)),
+      next_(std::exchange(other.next_, nullptr)),
+      limit_(std::exchange(other.limit_, nullptr)),
+      depth_(std::exchange(other.depth_, 0)),
+      context_(other.context_) {}
+
+  encoder& operator=(encoder&& other) noexcept {
+    std::swap(first_, other.first_);
+    std::swap(next_, other.next_);
+    std::swap(limit_, other.limit_);
+    std::swap(depth_, other.depth_);
+    std::swap(context_, other.context_);
+    return *this;
+  }
+
+  ~encoder();
+
+  /// Appends `bytes` bytes.
+  void block(const void* data, std::size_t bytes) {
+    if (bytes > static_cast<std::size_t>(limit_ - next_))
+      grow(bytes);
+    if (bytes != 0)
+      std::memcpy(next_, data, bytes);
+    next_ += bytes;
+  }
+
+  /// Appends a number or an enumerator.
+  template <class T>
+  void number(T x) {
+    static_assert(std::is_arithmetic_v<T> || std::is_enum_v<T>,
+                  "number takes arithmetic types and enums");
+    block(&x, sizeof(T));
+  }
+
+  /// Appends the number of elements that follow.
+  void size(std::size_t n) {
+    if (n < 255) {
+      number(static_cast<std::uint8_t>(n));
+    } else {
+      number(std::uint8_t{255});
+      number(std::uint64_t{n});
+    }
+  }
+
+  /// Returns what has been appended, until the next call that changes it.
+  [[nodiscard]] std::span<const std::byte> bytes() const noexcept {
+    return {first_, size()};
+  }
+
+  /// Returns how many bytes have been appended.
+  [[nodiscard]] std::size_t size() const noexcept {
+    return static_cast<std::size_t>(next_ - first_);
+  }
+
+  /// Forgets the bytes and keeps the memory. An `encode` that threw leaves half
+  /// a value behind, which this removes.
+  void clear() noexcept {
+    next_ = first_;
+    depth_ = 0;
+  }
+
+  [[nodiscard]] void* context() const noexcept { return context_; }
+
+  /// Codecs of types that may hold themselves call these around each value.
+  /// Throws `usage_error` for a value deeper than `max_depth`.
+  void enter() {
+    if (depth_ == max_depth)
+      throw_too_deep();
+    ++depth_;
+  }
+
+  void leave() noexcept { --depth_; }
+
+ private:
+  void grow(std::size_t bytes);
+  [[noreturn]] static void throw_too_deep();
+
+  std::byte* first_ = nullptr;
+  std::byte* next_ = nullptr;
+  std::byte* limit_ = nullptr;
+  std::size_t depth_ = 0;
+  void* context_;
+};
+
+} // namespace puma

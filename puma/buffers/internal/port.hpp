@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#pragma once
+
+#include "puma/base/codec.hpp"
+#include "puma/base/failure.hpp"
+#include "puma/buffers/detail/ends.hpp"
+#include "puma/buffers/internal/carrier.hpp"
+#include "puma/buffers/internal/queue.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace puma::internal {
+
+/// What a port, and handles that cross, need from the process that they are in.
+/// It is the context of all encoders and decoders.
+class port_context {
+ public:
+  /// What a port tells the buffer's home.
+  enum class note : std::uint8_t {
+    subscribed,
+    unsubscribed,
+    publishing,  ///< There are publishers here; the seat has yet to hear of it.
+    finished,    ///< There are none any more; the seat has yet to hear of it.
+    idle,        ///< Answers `hold`: no publishers here.
+    active,      ///< Answers `hold`: the seat waits for them to open again.
+    marked_idle, ///< As `idle`, and the old seat gets a mark.
+    marked_active, ///< As `active`, and the old seat gets a mark.
+    seated,        ///< The seat is here now.
+  };
+
+  [[nodiscard]] virtual node_id self() const noexcept = 0;
+
+  /// Returns what leads to `peer`; null when that process is gone.
+  virtual carrier_ptr connect(node_id peer) = 0;
+
+  /// Encodes a handle, for the process to which `to` goes.
+  virtual void export_buffer(encoder& to, const detail::buffer_core_ptr& x) = 0;
+
+  /// Decodes a handle of a buffer of such values; null after failure.
+  virtual detail::buffer_core_ptr import_buffer(decoder& from,
+                                                const detail::value_ops& ops)
+    = 0;
+
+  virtual void tell_home(buffer_id id, note what, std::uint64_t epoch) = 0;
+
+  /// Called after each round of work of a port, outside of all locks.
+  virtual void worked(port& who) = 0;
+
+ protected:
+  ~port_context() = default;
+};
+
+/// Connects the queue that one process has of a buffer with those of the
+/// others.
+///
+/// *At the seat* it is a publisher for each process that has some: it lends
+/// places to them, and appends the values that arrive. *Away* it takes what is
+/// published to the seat: it encodes values on the thread that published them.
+///
+/// *A move of the seat* is led by the buffer's home, and everything stands
+/// still for it: each process stops sending and says so, with a mark that
+/// follows its values; when the old seat has all marks, it ships what it has to
+/// the new one; then everybody opens a link to the new seat. So the order of
+/// each publisher's values is kept.
+///
+/// *Threads.* All functions may be called from any thread. The state is guarded
+/// by the queue's mutex; everything that is sent is sent by `run`, which is
+/// never active twice.
+class port final : public waker, public std::enable_shared_from_this<port> {
+ public:
+  using bytes = std::span<const std::byte>;
+
+  /// At the home of the buffer, which is its first seat.
+  port(port_context& context, buffer_id id, detail::buffer_core_ptr core);
+
+  /// Elsewhere. `held`: a move is under way, `resume` will tell the seat.
+  port(port_context& context, buffer_id id, detail::buffer_core_ptr core,
+       node_id seat, bool held);
+
+  port(const port&) = delete;
+  port& operator=(const port&) = delete;
+
+  ~port();
+
+  /// Lets the queue know of this port, which is in a shared_ptr by now.
+  void attach();
+
+  /// Returns the port of a buffer that is shared between processes; otherwise
+  /// null.
+  static std::shared_ptr<port> of(const detail::buffer_core& x);
+
+  [[nodiscard]] bool is_in(const port_context& x) const noexcept {
+    return &context_ == &x;
+  }
+
+  [[nodiscard]] buffer_id id() const noexcept { return id_; }
+
+  [[nodiscard]] const detail::buffer_core_ptr& core() const noexcept {
+    return core_;
+  }
+
+  // -- told by the home -------------------------------------------------------
+
+  void hold(std::uint64_t epoch);
+  void ship(std::uint64_t epoch, node_id to, std::vector<node_id> marks);
+  void resume(std::uint64_t epoch, node_id seat,
+              const std::vector<node_id>& publishing);
+  void refuse(const failure& error);
+  /// The seat is gone: ends the stream.
+  void break_off(const failure& error);
+  /// A process is gone for good.
+  void node_gone(node_id who, const failure& error);
+
+  // -- told by carriers -------------------------------------------------------
+
+  /// Handles a frame. Throws `error` when the peer breaks the rules.
+  void receive(const carrier_ptr& from, link_frame what, bytes body);
+
+  // -- observers --------------------------------------------------------------
+
+  /// Returns whether everything that was published and ended here, and every
+  /// subscription that was closed here, has been passed on.
+  [[nodiscard]] bool settled() const;
+
+  /// Returns whether nothing here is in use any more.
+  [[nodiscard]] bool unused() const;
+
+  // -- implementation of waker ------------------------------------------------
+
+  bool arm(wake::bits what) noexcept override;
+  void fire(urgency how) noexcept override;
+
+  void signal(wake::bits what) noexcept;
+
+ private:
+  struct link_end;
+  struct small_frame;
+  using guard = queue::guard;
+
+  // What `run` does, in this order.
+  void round();
+  void report_subscription();
+  bool ship_away();
+  void answer_hold();
+  void open_link();
+  void pump();
+  void close_link();
+  void trade_places();
+  void serve_links();
+
+  bool take_chunk();
+  void send_batch(std::uint32_t count, std::uint32_t beyond);
+  std::uint32_t encode_part();
+  void recycle_spent() noexcept;
+  void give_back_current() noexcept;
+  void move_away() noexcept;
+  void grant(link_end& x, std::uint64_t share, std::vector<small_frame>& out,
+             wake_list& wakes);
+  void end_link(link_end& x) noexcept;
+  void drop_expected(node_id who) noexcept;
+  link_end& link_of(const carrier_ptr& from);
+  link_end* open_link_of(const carrier_ptr& from) noexcept;
+  [[nodiscard]] std::uint32_t open_links() const noexcept;
+  [[nodiscard]] bool publishes() const noexcept;
+  [[nodiscard]] bool needs_link() const noexcept;
+
+  void on_open(const carrier_ptr& from, bytes body);
+  void on_values(const carrier_ptr& from, bytes body);
+  void on_close(const carrier_ptr& from, bytes body);
+  void on_returned(const carrier_ptr& from, bytes body);
+  void forget_link(const carrier_ptr& from) noexcept;
+  void on_mark(const carrier_ptr& from, bytes body);
+  void on_ship(const carrier_ptr& from, bytes body);
+  void on_grant(bytes body);
+  void on_recall(bytes body);
+  void on_ended(bytes body);
+
+  port_context& context_;
+  const buffer_id id_;
+  const detail::buffer_core_ptr core_;
+  const std::shared_ptr<queue> queue_;
+  const detail::wire_ops& wire_;
+
+  static constexpr wake::bits scheduled = 1u << 0;
+  std::atomic<std::uint32_t> bits_{0};
+  std::shared_ptr<port> self_; // while scheduled
+
+  // -- everywhere; guarded by the queue's mutex --
+  std::uint64_t epoch_ = 0; // of the last hold
+  bool held_ = false;
+  bool answer_due_ = false;
+  bool subscription_told_ = false;
+  bool broken_ = false;
+  bool sending_ = false; // something was taken from the queue and has to go
+
+  // -- away --
+  node_id seat_ = 0;
+  bool link_open_ = false;
+  bool linked_ = false;    // has had a link since the seat came there
+  bool must_open_ = false; // the seat waits for it
+  bool ended_ = false;     // the seat has said so
+  bool hungry_ = false;    // the seat has been told
+  std::uint64_t opening_ = 0;
+  std::uint64_t bytes_acknowledged_ = 0;
+
+  // -- away; of `run` alone --
+  carrier_ptr out_;
+  std::uint64_t sequence_ = 0;
+  std::uint64_t bytes_sent_ = 0;
+  chunk* current_ = nullptr; // taken, and sent up to `begin`
+  chunk_list spent_;
+  encoder encoder_;
+
+  // -- at the seat --
+  struct shipping {
+    std::uint64_t epoch;
+    node_id to;
+    std::vector<node_id> marks;
+    bool started = false;
+    ship_head head{};
+  };
+  std::vector<std::unique_ptr<link_end>> links_;
+  std::size_t next_link_ = 0;
+  bool blanket_ = false; // holds the stream open during a move
+  std::map<node_id, std::uint64_t> marked_; // the last epoch that it marked
+  std::set<node_id> expected_; // their publishers have yet to open again
+  std::set<node_id> opened_;   // since the seat came here
+  std::optional<shipping> shipping_;
+  std::unique_ptr<failure> shipped_error_;
+  chunk_list moving_; // from the old seat to the new one
+  std::uint64_t moving_count_ = 0;
+};
+
+} // namespace puma::internal

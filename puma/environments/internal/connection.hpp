@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#pragma once
+
+#include "puma/base/codec.hpp"
+#include "puma/buffers/internal/carrier.hpp"
+#include "puma/environments/internal/io_loop.hpp"
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace puma::internal {
+
+/// Goes before the body of each frame.
+struct frame_header {
+  std::uint32_t length; ///< Of the body, in bytes.
+  std::uint8_t kind;    ///< A `link_frame`, or a `node_frame`.
+  std::uint8_t unused[3];
+  std::uint64_t to; ///< A buffer, a runnable or a token, by kind.
+};
+
+/// A stream socket that carries frames to and from another process.
+///
+/// Frames are written by the thread that sends them, at once, and read by the
+/// loop's thread; only what the socket does not take is left to the loop.
+///
+/// *Threads.* All functions may be called from any thread.
+class connection final : public carrier,
+                         public io_client,
+                         public std::enable_shared_from_this<connection> {
+ public:
+  using bytes = std::span<const std::byte>;
+
+  /// Frames with a longer body are refused.
+  static constexpr std::size_t most_bytes = 1024 * 1024;
+
+  /// Told of what comes in, on the loop's thread.
+  class listener {
+   public:
+    /// May throw: then the connection is lost, for that reason.
+    virtual void on_frame(const std::shared_ptr<connection>& from,
+                          const frame_header& head, bytes body)
+      = 0;
+
+    /// Called once; `why` is empty when the other side closed it.
+    virtual void on_lost(const std::shared_ptr<connection>& who,
+                         const std::string& why)
+      = 0;
+
+   protected:
+    ~listener() = default;
+  };
+
+  /// Takes over `descriptor`; reads nothing before `begin`. `known`: who the
+  /// other side is need not be said first. `to` must live until `on_lost` has
+  /// been called.
+  static std::shared_ptr<connection>
+  open(io_loop& loop, int descriptor, listener& to, node_id peer, bool known);
+
+  connection(io_loop& loop, int descriptor, listener& to,
+             node_id peer) noexcept;
+
+  /// Starts to read.
+  void begin() { loop_.start(handle_); }
+
+  /// Who the other side is; set by its first frame where it is not known.
+  void set_peer(node_id x) noexcept { peer_.store(x); }
+
+  /// Whether the other side has said who it is.
+  bool introduced = false; // of the loop's thread
+
+  void send(std::uint8_t kind, std::uint64_t to, bytes head,
+            bytes body) noexcept;
+
+  /// Closes it once what was sent before has left.
+  void close_when_sent() noexcept;
+
+  /// Closes it; `on_lost` follows.
+  void close() noexcept;
+
+  /// Returns whether all that was sent has left this process.
+  [[nodiscard]] bool all_sent() const noexcept;
+
+  /// Returns whether there is something that has not been read yet.
+  [[nodiscard]] bool has_unread() const noexcept;
+
+  // -- implementation of carrier ----------------------------------------------
+
+  [[nodiscard]] node_id peer() const noexcept override { return peer_.load(); }
+
+  void send(link_frame what, buffer_id to, bytes head,
+            bytes body) noexcept override;
+  bool is_congested(const std::shared_ptr<port>& who) override;
+
+  // -- implementation of io_client --------------------------------------------
+
+  bool on_readable() override;
+  bool on_writable() override;
+  void on_removed() override;
+
+ private:
+  void write_now(bytes* parts, std::size_t count);
+  bool flush_backlog() noexcept;
+  void parse();
+
+  io_loop& loop_;
+  listener& listener_;
+  std::atomic<node_id> peer_;
+  io_loop::handle_ptr handle_;
+
+  // Of the loop's thread.
+  std::vector<std::byte> input_;
+  std::size_t input_begin_ = 0;
+  std::size_t input_end_ = 0;
+  std::string why_lost_;
+
+  mutable std::mutex mutex_;
+  int descriptor_;
+  bool lost_ = false;
+  bool closing_ = false;
+  encoder backlog_;
+  std::size_t backlog_begin_ = 0;
+  std::vector<std::weak_ptr<port>> waiting_;
+};
+
+using connection_ptr = std::shared_ptr<connection>;
+
+} // namespace puma::internal

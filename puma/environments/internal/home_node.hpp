@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#pragma once
+
+#include "puma/actors/internal/registry.hpp"
+#include "puma/environments/internal/launcher.hpp"
+#include "puma/environments/internal/node.hpp"
+#include "puma/environments/internal/private_directory.hpp"
+#include "puma/environments/internal/serial_queue.hpp"
+#include "puma/environments/process_environment.hpp"
+
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <functional>
+#include <future>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <thread>
+#include <vector>
+
+namespace puma::internal {
+
+/// The process that owns a runtime: starts and watches workers, and is the home
+/// of all buffers that they share.
+///
+/// *Threads.* All functions may be called from any thread. What workers say,
+/// how they end, and the passing of time are handled one after the other, in
+/// the order in which they come.
+class home_node final : public node {
+ public:
+  /// `runs` must outlive this.
+  home_node(io_loop& loop, registry& runs);
+
+  ~home_node() override;
+
+  /// Workers that share their options: those of one `process_environment`.
+  class group;
+
+  [[nodiscard]] std::shared_ptr<run_starter>
+  make_group(const process_options& options);
+
+  /// Lets all workers end, and ends those that have not after `timeout`. To be
+  /// called before destruction, when nothing runs any more.
+  void shut_down(std::chrono::milliseconds timeout);
+
+  /// The process ids of the live workers, for tests and reports.
+  [[nodiscard]] std::vector<pid_t> workers() const;
+
+  // -- implementation of port_context -----------------------------------------
+
+  void export_buffer(encoder& to, const detail::buffer_core_ptr& x) override;
+  detail::buffer_core_ptr import_buffer(decoder& from,
+                                        const detail::value_ops& ops) override;
+  void tell_home(buffer_id id, note what, std::uint64_t epoch) override;
+
+ protected:
+  void on_control(const connection_ptr& from, const frame_header& head,
+                  connection::bytes body) override;
+  void on_control_lost(const connection_ptr& who,
+                       const std::string& why) override;
+  bool may_leave(const port& x) override;
+
+ private:
+  class remote_run;
+  struct worker;
+
+  home_node(io_loop& loop, registry& runs,
+            std::unique_ptr<private_directory> sockets);
+
+  using remote_run_ptr = std::shared_ptr<remote_run>;
+  using run_id = std::uint64_t;
+
+  /// What the home knows of a buffer: where its queue is, and who uses it.
+  struct entry {
+    port_ptr own;
+    std::set<node_id> members; // that have joined, besides this process
+    std::int64_t expected = 0; // handles on their way
+    node_id seat = owner_node;
+    std::optional<node_id> subscriber;
+    std::uint64_t epoch = 0;
+    std::optional<failure> broken;
+
+    struct move {
+      node_id to;
+      std::set<node_id> waiting;
+      std::set<node_id> publishing;
+      std::vector<node_id> marks;
+      bool shipped = false;
+    };
+    std::optional<move> moving;
+  };
+
+  void post(std::function<void()> what);
+  run_id next_run() noexcept { return ++last_run_; }
+  [[nodiscard]] bool is_live(node_id id) const;
+  /// Starts a worker; throws `error`.
+  node_id spawn(const process_options& options);
+  void keep_time(std::chrono::milliseconds interval);
+
+  // Everything below runs in the serial queue.
+  void add_worker(const std::shared_ptr<worker>& x);
+  void start_run(node_id where, const remote_run_ptr& run, const encoder& body);
+  void tick(std::chrono::milliseconds period);
+  void sweep_entries();
+  void on_started(worker& from, run_id id, std::string name, run_kind kind);
+  void on_ended(worker& from, run_id id, const std::optional<failure>& error,
+                bool untaken);
+  void on_exit(node_id who, const process_exit& how);
+  void end_worker(worker& x, const std::string& why);
+  void finish_worker(worker& x);
+  void dismiss(worker& x);
+  worker* find_worker(node_id id);
+
+  void on_note(node_id from, buffer_id id, note what, std::uint64_t epoch);
+  void on_join(node_id from, buffer_id id);
+  void on_leave(node_id from, buffer_id id);
+  void balance(buffer_id id, entry& x);
+  void go_on_moving(buffer_id id, entry& x);
+  void resume(buffer_id id, entry& x, std::set<node_id> publishing);
+  void break_entry(buffer_id id, entry& x, const failure& error);
+  void node_died(node_id who, const failure& error);
+  bool publishes_anywhere(const worker& x);
+  void tell(node_id who, node_frame what, std::uint64_t to,
+            const encoder& body);
+  void tell_seat(node_id who, buffer_id id, const entry& x,
+                 const std::set<node_id>& publishing);
+
+  registry& runs_;
+  std::unique_ptr<private_directory> sockets_;
+  serial_queue serial_;
+  std::map<node_id, std::shared_ptr<worker>> workers_;
+  std::map<buffer_id, entry> entries_;
+  std::chrono::steady_clock::time_point last_tick_;
+  std::chrono::steady_clock::time_point on_time_since_;
+
+  std::atomic<node_id> last_node_{0};
+  std::atomic<run_id> last_run_{0};
+  std::mutex export_mutex_;
+  buffer_id last_buffer_ = 0; // guarded by export_mutex_
+
+  mutable std::mutex live_mutex_;
+  std::condition_variable live_changed_;
+  std::map<node_id, pid_t> live_; // copies of what is in workers_
+
+  std::mutex keeper_mutex_;
+  std::condition_variable keeper_wake_;
+  bool keeper_stopping_ = false;
+  std::chrono::milliseconds interval_{1'000};
+  std::thread keeper_;
+
+  // Last: its thread uses what is above.
+  std::unique_ptr<launcher> launcher_;
+};
+
+} // namespace puma::internal

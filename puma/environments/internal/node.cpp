@@ -1,0 +1,397 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "puma/environments/internal/node.hpp"
+
+#include "puma/base/error.hpp"
+#include "puma/environments/internal/unix_socket.hpp"
+#include "puma/logging/log.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include <sys/socket.h>
+#include <unistd.h>
+
+namespace puma::internal {
+
+namespace {
+
+constexpr const char* logger = "puma.node";
+
+/// Another process of this host accepts within microseconds, unless the machine
+/// is very busy.
+constexpr std::chrono::seconds connect_time{2};
+
+std::string socket_path(const std::string& directory, node_id who) {
+  return directory + "/" + std::to_string(who) + ".sock";
+}
+
+/// The first frame of a connection.
+struct hello_head {
+  node_token token;
+  node_id who;
+};
+
+bool is_link_frame(std::uint8_t kind) noexcept {
+  return kind < static_cast<std::uint8_t>(node_frame::hello);
+}
+
+bool is_between_all(std::uint8_t kind) noexcept {
+  return kind < static_cast<std::uint8_t>(node_frame::welcome);
+}
+
+} // namespace
+
+/// Accepts connections of other processes.
+class node::acceptor final : public io_client {
+ public:
+  acceptor(node& self, int descriptor) : self_(self), descriptor_(descriptor) {}
+
+  bool on_readable() override {
+    for (;;) {
+      const int fd = ::accept4(descriptor_, nullptr, nullptr,
+                               SOCK_CLOEXEC | SOCK_NONBLOCK);
+      if (fd < 0)
+        return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR
+               || errno == ECONNABORTED || errno == EMFILE || errno == ENFILE;
+      try {
+        if (!same_user(fd)) {
+          ::close(fd);
+          continue;
+        }
+      } catch (const error&) {
+        ::close(fd);
+        continue;
+      }
+      const std::lock_guard guard{self_.connections_mutex_};
+      if (self_.closed_) {
+        ::close(fd);
+        return false;
+      }
+      ++self_.watched_;
+      const auto x = connection::open(self_.loop_, fd, self_, owner_node,
+                                      false);
+      self_.connections_.insert(x);
+      x->begin();
+    }
+  }
+
+  bool on_writable() override { return false; }
+
+  void on_removed() override {
+    const std::lock_guard guard{self_.connections_mutex_};
+    --self_.watched_;
+    self_.connections_gone_.notify_all();
+  }
+
+ private:
+  node& self_;
+  int descriptor_;
+};
+
+/// Waits until some ports are settled, and then until all connections have
+/// said that everything has come in.
+struct node::barrier {
+  std::vector<port_ptr> ports;
+  std::function<void()> done;
+  std::map<connection_ptr, std::uint64_t> syncs;
+  bool asked = false;
+};
+
+node::node(io_loop& loop, node_id self) : loop_(loop), self_(self) {}
+
+node::~node() = default;
+
+void node::settle(std::string directory, node_token token) {
+  directory_ = std::move(directory);
+  token_ = token;
+}
+
+void node::listen() {
+  const int fd = listen_at(socket_path(directory_, self_));
+  auto client = std::make_shared<acceptor>(*this, fd);
+  const std::lock_guard guard{connections_mutex_};
+  ++watched_;
+  listening_ = loop_.watch(fd, std::move(client));
+  loop_.start(listening_);
+}
+
+bool node::close(std::chrono::milliseconds timeout) {
+  std::unique_lock lock{connections_mutex_};
+  closed_ = true;
+  if (listening_)
+    listening_->remove();
+  listening_ = nullptr;
+  for (auto& x : connections_)
+    x->close_when_sent();
+  if (connections_gone_.wait_for(lock, timeout, [&] { return watched_ == 0; }))
+    return true;
+  for (auto& x : connections_)
+    x->close();
+  return connections_gone_.wait_for(lock, timeout,
+                                    [&] { return watched_ == 0; });
+}
+
+// -- ports --------------------------------------------------------------------
+
+node::port_ptr node::find(buffer_id id) const {
+  const std::lock_guard guard{ports_mutex_};
+  const auto i = ports_.find(id);
+  return i != ports_.end() ? i->second : nullptr;
+}
+
+std::vector<node::port_ptr> node::ports() const {
+  std::vector<port_ptr> result;
+  const std::lock_guard guard{ports_mutex_};
+  for (auto& [id, port] : ports_)
+    result.push_back(port);
+  return result;
+}
+
+void node::sweep() {
+  std::vector<port_ptr> unused;
+  const std::lock_guard guard{ports_mutex_};
+  for (auto i = ports_.begin(); i != ports_.end();) {
+    if (i->second->unused() && may_leave(*i->second)) {
+      unused.push_back(std::move(i->second));
+      i = ports_.erase(i);
+    } else {
+      ++i;
+    }
+  }
+}
+
+void node::write_handle(encoder& to, buffer_id id,
+                        const detail::buffer_core& x) {
+  const auto& q = *x.queue();
+  to.number(id);
+  encode(to, q.name());
+  to.number(std::uint64_t{q.capacity()});
+  to.number(q.options().overflow);
+  to.number(q.options().warn_about_leftovers);
+  encode(to, std::string{q.ops().type->name()});
+}
+
+node::handle_text node::read_handle(decoder& from) {
+  handle_text result;
+  result.id = from.number<buffer_id>();
+  decode(from, result.name);
+  result.capacity = from.number<std::uint64_t>();
+  result.options.overflow = from.number<overflow>();
+  result.options.warn_about_leftovers = from.number<bool>();
+  decode(from, result.type);
+  if (from.ok()
+      && (result.name.empty() || result.capacity == 0
+          || result.options.overflow > overflow::latest))
+    from.fail("a handle that denotes no buffer");
+  return result;
+}
+
+// -- connections --------------------------------------------------------------
+
+connection_ptr node::open_control(int descriptor, node_id peer) {
+  const std::lock_guard guard{connections_mutex_};
+  ++watched_;
+  auto result = connection::open(loop_, descriptor, *this, peer, true);
+  connections_.insert(result);
+  controls_.insert(result.get());
+  return result;
+}
+
+void node::greet(const connection_ptr& to) {
+  const hello_head head{token_, self_};
+  to->send(static_cast<std::uint8_t>(node_frame::hello), 0,
+           std::as_bytes(std::span{&head, 1}), {});
+}
+
+carrier_ptr node::connect(node_id peer) {
+  const std::lock_guard guard{connections_mutex_};
+  if (closed_ || gone_.contains(peer))
+    return nullptr;
+  auto& known = outgoing_[peer];
+  if (known)
+    return known;
+  try {
+    const int fd = connect_to(socket_path(directory_, peer),
+                              std::chrono::steady_clock::now() + connect_time);
+    ++watched_;
+    known = connection::open(loop_, fd, *this, peer, true);
+    connections_.insert(known);
+    known->begin();
+  } catch (const error& x) {
+    // Most likely it has just ended, which the owner is about to tell.
+    log(log_level::debug, logger,
+        "could not reach process " + std::to_string(peer) + ": " + x.what());
+    return nullptr;
+  }
+  greet(known);
+  return known;
+}
+
+void node::forget_node(node_id who, const failure& error) {
+  connection_ptr out;
+  {
+    const std::lock_guard guard{connections_mutex_};
+    gone_.insert(who);
+    if (const auto i = outgoing_.find(who); i != outgoing_.end())
+      out = i->second;
+  }
+  for (auto& x : ports())
+    x->node_gone(who, error);
+  if (out)
+    out->close();
+}
+
+void node::on_frame(const connection_ptr& from, const frame_header& head,
+                    connection::bytes body) {
+  if (!from->introduced) {
+    hello_head who;
+    if (head.kind != static_cast<std::uint8_t>(node_frame::hello)
+        || body.size() != sizeof(who))
+      throw error{"it did not say who it is"};
+    std::memcpy(&who, body.data(), sizeof(who));
+    if (who.token != token_)
+      throw error{"it belongs to another runtime"};
+    from->set_peer(who.who);
+    from->introduced = true;
+    return;
+  }
+  if (is_link_frame(head.kind)) {
+    link_bytes_received_.fetch_add(head.length, std::memory_order_relaxed);
+    // A buffer that is no longer known here has ended here.
+    if (auto x = find(buffer_id{head.to}))
+      x->receive(from, static_cast<link_frame>(head.kind), body);
+    return;
+  }
+  if (!is_between_all(head.kind)) {
+    bool is_control = false;
+    {
+      const std::lock_guard guard{connections_mutex_};
+      is_control = controls_.contains(from.get());
+    }
+    if (!is_control)
+      throw error{"frame " + std::to_string(head.kind)
+                  + " came by the wrong way"};
+    on_control(from, head, body);
+    return;
+  }
+  switch (static_cast<node_frame>(head.kind)) {
+  case node_frame::sync:
+    from->send(static_cast<std::uint8_t>(node_frame::synced), head.to, {}, {});
+    return;
+  case node_frame::synced:
+    on_synced(from, head.to);
+    return;
+  default:
+    throw error{"unknown frame " + std::to_string(head.kind)};
+  }
+}
+
+void node::on_lost(const connection_ptr& who, const std::string& why) {
+  bool is_control = false;
+  {
+    const std::lock_guard guard{connections_mutex_};
+    is_control = controls_.erase(who.get()) != 0;
+    connections_.erase(who);
+    if (const auto i = outgoing_.find(who->peer());
+        i != outgoing_.end() && i->second == who)
+      outgoing_.erase(i);
+  }
+  if (!why.empty())
+    log(log_level::error, logger,
+        "lost the connection to process " + std::to_string(who->peer()) + ": "
+          + why);
+  finish_syncs_of(*who);
+  if (is_control)
+    on_control_lost(who, why);
+  const std::lock_guard guard{connections_mutex_};
+  --watched_;
+  connections_gone_.notify_all();
+}
+
+// -- barriers -----------------------------------------------------------------
+
+void node::when_passed_on(std::vector<port_ptr> ports,
+                          std::function<void()> done) {
+  {
+    const std::lock_guard guard{barriers_mutex_};
+    auto x = std::make_unique<barrier>();
+    x->ports = std::move(ports);
+    x->done = std::move(done);
+    barriers_.push_back(std::move(x));
+    barrier_count_.fetch_add(1);
+  }
+  check_barriers();
+}
+
+void node::worked(port&) {
+  if (barrier_count_.load() != 0)
+    check_barriers();
+}
+
+void node::check_barriers() {
+  std::vector<std::function<void()>> done;
+  {
+    const std::lock_guard guard{barriers_mutex_};
+    for (auto& x : barriers_) {
+      if (x->asked
+          || !std::all_of(x->ports.begin(), x->ports.end(),
+                          [](const auto& y) { return y->settled(); }))
+        continue;
+      x->asked = true;
+      std::vector<connection_ptr> all;
+      {
+        const std::lock_guard inner{connections_mutex_};
+        for (auto& [who, link] : outgoing_)
+          if (link)
+            all.push_back(link);
+      }
+      for (auto& link : all) {
+        x->syncs[link] = ++last_sync_;
+        link->send(static_cast<std::uint8_t>(node_frame::sync), last_sync_, {},
+                   {});
+      }
+    }
+    std::erase_if(barriers_, [&](auto& x) {
+      if (!x->asked || !x->syncs.empty())
+        return false;
+      done.push_back(std::move(x->done));
+      barrier_count_.fetch_sub(1);
+      return true;
+    });
+  }
+  for (auto& f : done)
+    f();
+}
+
+void node::on_synced(const connection_ptr& from, std::uint64_t token) {
+  {
+    const std::lock_guard guard{barriers_mutex_};
+    for (auto& x : barriers_)
+      if (const auto i = x->syncs.find(from);
+          i != x->syncs.end() && i->second == token)
+        x->syncs.erase(i);
+  }
+  check_barriers();
+}
+
+void node::finish_syncs_of(const connection& lost) {
+  {
+    const std::lock_guard guard{barriers_mutex_};
+    for (auto& x : barriers_)
+      std::erase_if(x->syncs,
+                    [&](const auto& y) { return y.first.get() == &lost; });
+  }
+  check_barriers();
+}
+
+void node::add(const port_ptr& x) {
+  {
+    const std::lock_guard guard{ports_mutex_};
+    ports_[x->id()] = x;
+  }
+  x->attach();
+}
+
+} // namespace puma::internal

@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#pragma once
+
+#include "puma/base/failure.hpp"
+#include "puma/buffers/internal/port.hpp"
+#include "puma/environments/internal/connection.hpp"
+
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <string>
+#include <vector>
+
+namespace puma::internal {
+
+/// Frames beside those of links: between the owner and a worker, and to set up
+/// what links go over. Their numbers follow those of `link_frame`.
+enum class node_frame : std::uint8_t {
+  // Between any two processes.
+  hello = 64, ///< Says who connects; with the runtime's token.
+  sync,       ///< Asks for `synced`, which says that all before has come in.
+  synced,
+  // From the owner to a worker.
+  welcome = 96, ///< Who the worker is, and how it is to work.
+  start,        ///< Starts a runnable.
+  signal,       ///< Wakes a runnable: to stop or to drain.
+  started_seen, ///< The tokens of a runnable are no longer needed.
+  hold,         ///< As `port::hold`, and so on.
+  ship,
+  resume,
+  refuse,
+  break_off,
+  node_gone, ///< Another worker is gone.
+  ping,
+  exit,
+  // From a worker to the owner.
+  ready = 128,
+  started,  ///< A runnable has been constructed.
+  ended,    ///< A runnable is gone, and everything of it has been passed on.
+  note,     ///< As `port_context::tell_home`.
+  join,     ///< A buffer's handle has arrived here.
+  leave,    ///< It is no longer used here.
+  exported, ///< A buffer's handle is on its way to another process.
+  pong,
+};
+
+/// Tells processes of one runtime from all others.
+using node_token = std::array<std::uint64_t, 2>;
+
+/// One process of a runtime, as the others see it: the ports of the buffers
+/// that it shares with them, and the connections that links go over. The
+/// process where publishers are connects to the one with the seat, hence there
+/// may be two connections between two processes, and never a question of which
+/// one to use.
+///
+/// *Threads.* All functions may be called from any thread.
+class node : public port_context, public connection::listener {
+ public:
+  using port_ptr = std::shared_ptr<port>;
+
+  node(io_loop& loop, node_id self);
+
+  node(const node&) = delete;
+  node& operator=(const node&) = delete;
+
+  virtual ~node();
+
+  /// Starts to accept connections.
+  void listen();
+
+  /// Closes everything, and returns when the loop knows nothing of it any more
+  /// or after `timeout`.
+  bool close(std::chrono::milliseconds timeout);
+
+  /// Returns the port of a buffer that this process knows; otherwise null.
+  [[nodiscard]] port_ptr find(buffer_id id) const;
+
+  /// Calls `done` once what was published and ended here by now on these
+  /// buffers has arrived where it goes.
+  void when_passed_on(std::vector<port_ptr> ports, std::function<void()> done);
+
+  /// Forgets a process that is gone, and tells all ports.
+  void forget_node(node_id who, const failure& error);
+
+  /// Lets go of buffers that are no longer used here.
+  void sweep();
+
+  /// Returns how many bytes of values came in over links.
+  [[nodiscard]] std::uint64_t link_bytes_received() const noexcept {
+    return link_bytes_received_.load(std::memory_order_relaxed);
+  }
+
+  // -- implementation of port_context -----------------------------------------
+
+  [[nodiscard]] node_id self() const noexcept override { return self_; }
+
+  carrier_ptr connect(node_id peer) override;
+  void worked(port& who) override;
+
+  // -- implementation of connection::listener ---------------------------------
+
+  void on_frame(const connection_ptr& from, const frame_header& head,
+                connection::bytes body) override;
+  void on_lost(const connection_ptr& who, const std::string& why) override;
+
+ protected:
+  /// Handles frames of the connection between owner and worker.
+  virtual void on_control(const connection_ptr& from, const frame_header& head,
+                          connection::bytes body)
+    = 0;
+
+  /// A connection between owner and worker is lost.
+  virtual void on_control_lost(const connection_ptr& who,
+                               const std::string& why)
+    = 0;
+
+  /// The port of `id` is no longer used here; returns whether it may go.
+  virtual bool may_leave(const port& x) = 0;
+
+  [[nodiscard]] io_loop& loop() noexcept { return loop_; }
+
+  [[nodiscard]] const node_token& token() const noexcept { return token_; }
+
+  [[nodiscard]] const std::string& directory() const noexcept {
+    return directory_;
+  }
+
+  /// Sets what has to be known before `listen` and `connect`: where the sockets
+  /// are, one for each process, and what tells this runtime from others.
+  void settle(std::string directory, node_token token);
+
+  /// Takes over a connection between owner and worker; it waits for `begin`.
+  connection_ptr open_control(int descriptor, node_id peer);
+
+  /// Makes a port known.
+  void add(const port_ptr& x);
+
+  [[nodiscard]] std::vector<port_ptr> ports() const;
+
+  /// What describes a buffer to another process.
+  static void write_handle(encoder& to, buffer_id id,
+                           const detail::buffer_core& x);
+
+  struct handle_text {
+    buffer_id id;
+    std::string name;
+    std::uint64_t capacity;
+    buffer_options options;
+    std::string type;
+  };
+  static handle_text read_handle(decoder& from);
+
+  mutable std::mutex ports_mutex_;
+  std::map<buffer_id, port_ptr> ports_;
+
+ private:
+  class acceptor;
+  struct barrier;
+
+  void greet(const connection_ptr& to);
+  void check_barriers();
+  void on_synced(const connection_ptr& from, std::uint64_t token);
+  void finish_syncs_of(const connection& lost);
+
+  io_loop& loop_;
+  const node_id self_;
+  std::string directory_;
+  node_token token_{};
+  std::atomic<std::uint64_t> link_bytes_received_{0};
+
+  std::mutex connections_mutex_;
+  std::condition_variable connections_gone_;
+  io_loop::handle_ptr listening_;
+  std::map<node_id, connection_ptr> outgoing_;
+  std::set<connection_ptr> connections_; // all
+  std::set<connection*> controls_;
+  std::set<node_id> gone_;
+  bool closed_ = false;
+  std::size_t watched_ = 0;
+
+  std::mutex barriers_mutex_;
+  std::atomic<std::size_t> barrier_count_{0};
+  std::vector<std::unique_ptr<barrier>> barriers_;
+  std::uint64_t last_sync_ = 0;
+};
+
+} // namespace puma::internal

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "puma/environments/internal/worker.hpp"
+
+#include "puma/environments/internal/runtime_core.hpp"
+#include "puma/environments/internal/worker_node.hpp"
+#include "puma/environments/internal/worker_process.hpp"
+#include "puma/logging/log.hpp"
+
+#include <atomic>
+#include <cstdlib>
+#include <iostream>
+
+namespace puma::internal {
+
+namespace {
+
+std::atomic<bool> allowed{false};
+
+constexpr int exit_orphaned = 1;
+
+} // namespace
+
+void allow_workers() noexcept {
+  allowed.store(true);
+}
+
+bool workers_allowed() noexcept {
+  return allowed.load();
+}
+
+int run_worker(const worker_options& options) {
+  if (!prepare_worker_process(options.parent))
+    return exit_orphaned;
+  set_log_level(options.level);
+  runtime_core core{{.threads = options.threads}};
+  worker_node self{core.loop(), core.all(), core.local(), options.self,
+                   worker_descriptor};
+  if (!self.wait_for_exit()) {
+    // Nobody is left to tell anything to.
+    std::_Exit(exit_orphaned);
+  }
+  if (!core.shut_down()) {
+    std::cout.flush();
+    std::_Exit(exit_orphaned);
+  }
+  return 0;
+}
+
+} // namespace puma::internal

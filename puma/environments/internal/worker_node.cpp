@@ -1,0 +1,341 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "puma/environments/internal/worker_node.hpp"
+
+#include "puma/actors/detail/crossing.hpp"
+#include "puma/base/error.hpp"
+#include "puma/base/internal/failure_wire.hpp"
+#include "puma/environments/internal/worker_options.hpp"
+#include "puma/logging/log.hpp"
+
+#include <utility>
+
+namespace puma::internal {
+
+namespace {
+
+constexpr const char* logger = "puma.worker";
+
+} // namespace
+
+/// Tells the owner how a runnable fares. What it says comes after what the
+/// runnable's streams have said by then, also where these go to others.
+class worker_node::run final : public run_observer,
+                               public std::enable_shared_from_this<run> {
+ public:
+  run(worker_node& home, run_id id) : home_(home), id_(id) {}
+
+  std::vector<port_ptr> ports;
+
+  void on_constructed(const run_record& x) override {
+    encoder body;
+    encode(body, x.name);
+    body.number(x.kind);
+    tell_in_order([self = shared_from_this(),
+                   text = std::make_shared<encoder>(std::move(body))] {
+      self->home_.tell(node_frame::started, self->id_, *text);
+    });
+  }
+
+  void on_ended(const run_record& x, bool untaken) override {
+    auto error = std::shared_ptr<failure>{};
+    if (x.error)
+      error = std::make_shared<failure>(*x.error);
+    home_.forget(id_);
+    tell_in_order([self = shared_from_this(), error, untaken] {
+      self->home_.report_end(self->id_, error.get(), untaken);
+      self->ports.clear();
+    });
+  }
+
+ private:
+  /// A runnable may end before what was said about its start has been sent.
+  void tell_in_order(std::function<void()> what) {
+    {
+      const std::lock_guard guard{mutex_};
+      waiting_.push_back(std::move(what));
+      if (waiting_.size() != 1)
+        return;
+    }
+    wait_for_ports();
+  }
+
+  void wait_for_ports() {
+    home_.when_passed_on(ports, [self = shared_from_this()] {
+      std::function<void()> next;
+      {
+        const std::lock_guard guard{self->mutex_};
+        next = self->waiting_.front();
+      }
+      next();
+      bool more = false;
+      {
+        const std::lock_guard guard{self->mutex_};
+        self->waiting_.erase(self->waiting_.begin());
+        more = !self->waiting_.empty();
+      }
+      if (more)
+        self->wait_for_ports();
+    });
+  }
+
+  worker_node& home_;
+  const run_id id_;
+  std::mutex mutex_;
+  std::vector<std::function<void()>> waiting_;
+};
+
+worker_node::worker_node(io_loop& loop, registry& runs,
+                         std::shared_ptr<run_starter> starter, node_id self,
+                         int descriptor)
+  : node(loop, self),
+    runs_(runs),
+    starter_(std::move(starter)),
+    control_(open_control(descriptor, owner_node)) {
+  control_->begin();
+}
+
+worker_node::~worker_node() {
+  close(std::chrono::seconds{2});
+}
+
+bool worker_node::wait_for_exit() {
+  std::unique_lock lock{mutex_};
+  changed_.wait(lock, [this] { return phase_ != phase::at_work; });
+  return phase_ == phase::dismissed;
+}
+
+void worker_node::tell(node_frame what, std::uint64_t to, const encoder& body) {
+  control_->send(static_cast<std::uint8_t>(what), to, {}, body.bytes());
+}
+
+// -- what the owner says ------------------------------------------------------
+
+void worker_node::on_control(const connection_ptr&, const frame_header& head,
+                             connection::bytes body) {
+  decoder in{body, static_cast<void*>(static_cast<port_context*>(this))};
+  const auto what = static_cast<node_frame>(head.kind);
+  switch (what) {
+  case node_frame::welcome:
+    on_welcome(in);
+    break;
+  case node_frame::start:
+    on_start(head.to, in);
+    return;
+  case node_frame::signal:
+    on_signal(head.to, in.number<wake::bits>());
+    break;
+  case node_frame::hold:
+  case node_frame::ship:
+  case node_frame::resume:
+  case node_frame::refuse:
+  case node_frame::break_off:
+    on_port(what, head.to, in);
+    break;
+  case node_frame::node_gone: {
+    const auto error = decode_failure(in);
+    if (in.ok())
+      forget_node(static_cast<node_id>(head.to), error);
+    break;
+  }
+  case node_frame::ping:
+    on_ping();
+    break;
+  case node_frame::exit: {
+    const std::lock_guard guard{mutex_};
+    phase_ = phase::dismissed;
+    changed_.notify_all();
+    break;
+  }
+  default:
+    throw error{"unknown frame " + std::to_string(head.kind)};
+  }
+  if (!in.ok())
+    throw error{"a frame that cannot be read: " + in.error()};
+}
+
+void worker_node::on_control_lost(const connection_ptr&,
+                                  const std::string& why) {
+  if (!why.empty())
+    log(log_level::error, logger, "lost the owner: " + why);
+  const std::lock_guard guard{mutex_};
+  if (phase_ == phase::at_work)
+    phase_ = phase::orphaned;
+  changed_.notify_all();
+}
+
+void worker_node::on_welcome(decoder& in) {
+  node_token token;
+  token[0] = in.number<std::uint64_t>();
+  token[1] = in.number<std::uint64_t>();
+  std::string directory;
+  decode(in, directory);
+  if (!in.ok())
+    return;
+  settle(std::move(directory), token);
+  listen();
+  encoder body;
+  encode(body, build_fingerprint());
+  tell(node_frame::ready, self(), body);
+}
+
+void worker_node::on_start(run_id id, decoder& in) {
+  const auto own_thread = in.number<bool>();
+  detail::recipe_key key;
+  decode(in, key.type);
+  decode(in, key.module);
+  key.offset = in.number<std::uint64_t>();
+  auto observer = std::make_shared<run>(*this, id);
+  try {
+    if (!in.ok())
+      throw error{in.error()};
+    const auto make = detail::find_recipe(key);
+    if (!make)
+      throw usage_error{
+        "this process does not know how to make it; is it "
+        "in a library that is loaded later?"};
+    imported_ = &observer->ports;
+    auto recipe = make(in);
+    imported_ = nullptr;
+    if (!recipe)
+      throw error{"its arguments cannot be read: " + in.error()};
+    auto record = runs_.prepare(starter_, own_thread, std::move(recipe),
+                                observer);
+    {
+      const std::lock_guard guard{mutex_};
+      live_[id] = record;
+    }
+    runs_.start(record);
+  } catch (const std::exception&) {
+    imported_ = nullptr;
+    forget(id);
+    const failure reason{std::current_exception(), key.type, "start"};
+    report_end(id, &reason, true);
+  }
+}
+
+void worker_node::on_signal(run_id id, wake::bits what) {
+  registry::record_ptr record;
+  {
+    const std::lock_guard guard{mutex_};
+    if (const auto i = live_.find(id); i != live_.end())
+      record = i->second;
+  }
+  if (record)
+    runs_.notify(*record, what);
+}
+
+void worker_node::on_ping() {
+  std::map<run_id, std::string> doing;
+  {
+    const std::lock_guard guard{mutex_};
+    for (auto& [id, record] : live_)
+      doing[id] = runs_.activity_of(*record);
+  }
+  encoder body;
+  encode(body, doing);
+  tell(node_frame::pong, self(), body);
+  sweep();
+}
+
+void worker_node::on_port(node_frame what, buffer_id id, decoder& in) {
+  const auto x = find(id);
+  if (!x) {
+    // Let go of since: nothing is here that a move would wait for.
+    if (what == node_frame::hold)
+      tell_home(id, note::idle, in.number<std::uint64_t>());
+    return;
+  }
+  switch (what) {
+  case node_frame::hold:
+    return x->hold(in.number<std::uint64_t>());
+  case node_frame::ship: {
+    const auto epoch = in.number<std::uint64_t>();
+    const auto to = in.number<node_id>();
+    std::vector<node_id> marks;
+    decode(in, marks);
+    return x->ship(epoch, to, std::move(marks));
+  }
+  case node_frame::resume: {
+    const auto epoch = in.number<std::uint64_t>();
+    const auto seat = in.number<node_id>();
+    std::vector<node_id> publishing;
+    decode(in, publishing);
+    return x->resume(epoch, seat, publishing);
+  }
+  case node_frame::refuse:
+    return x->refuse(decode_failure(in));
+  default:
+    return x->break_off(decode_failure(in));
+  }
+}
+
+// -- what it tells the owner --------------------------------------------------
+
+void worker_node::forget(run_id id) {
+  registry::record_ptr record; // goes after the lock
+  const std::lock_guard guard{mutex_};
+  if (const auto i = live_.find(id); i != live_.end()) {
+    record = std::move(i->second);
+    live_.erase(i);
+  }
+}
+
+void worker_node::report_end(run_id id, const failure* error, bool untaken) {
+  encoder body;
+  body.number(untaken);
+  body.number(error != nullptr);
+  if (error)
+    encode(body, *error);
+  tell(node_frame::ended, id, body);
+  // The owner throws it; nobody here does.
+  while (runs_.claim_any()) {
+  }
+}
+
+void worker_node::tell_home(buffer_id id, note what, std::uint64_t epoch) {
+  encoder body;
+  body.number(what);
+  body.number(epoch);
+  tell(node_frame::note, id, body);
+}
+
+void worker_node::export_buffer(encoder& to, const detail::buffer_core_ptr& x) {
+  const auto own = port::of(*x);
+  if (!own || !own->is_in(*this))
+    throw usage_error{"buffer '" + x->queue()->name()
+                      + "': was made in a worker process; only buffers of the "
+                        "process that owns the runtime can be shared"};
+  tell(node_frame::exported, own->id(), encoder{});
+  write_handle(to, own->id(), *x);
+}
+
+detail::buffer_core_ptr
+worker_node::import_buffer(decoder& from, const detail::value_ops& ops) {
+  const auto handle = read_handle(from);
+  if (!from.ok())
+    return nullptr;
+  if (handle.type != ops.type->name()) {
+    from.fail("a handle of a buffer of other values");
+    return nullptr;
+  }
+  auto x = find(handle.id);
+  if (!x) {
+    auto core = std::make_shared<detail::buffer_core>(
+      handle.name, handle.capacity, ops, handle.options);
+    x = std::make_shared<port>(*this, handle.id, std::move(core), owner_node,
+                               true);
+    add(x);
+  }
+  tell(node_frame::join, handle.id, encoder{});
+  if (imported_)
+    imported_->push_back(x);
+  return x->core();
+}
+
+bool worker_node::may_leave(const port& x) {
+  tell(node_frame::leave, x.id(), encoder{});
+  return true;
+}
+
+} // namespace puma::internal

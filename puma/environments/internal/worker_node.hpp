@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#pragma once
+
+#include "puma/actors/internal/registry.hpp"
+#include "puma/environments/internal/node.hpp"
+
+#include <condition_variable>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+namespace puma::internal {
+
+/// A worker process: runs runnables on behalf of the owner, which it ends with.
+class worker_node final : public node {
+ public:
+  using run_id = std::uint64_t;
+
+  /// `descriptor` leads to the owner.
+  worker_node(io_loop& loop, registry& runs,
+              std::shared_ptr<run_starter> starter, node_id self,
+              int descriptor);
+
+  ~worker_node() override;
+
+  /// Waits until the owner says that it is over; false when the owner is gone.
+  bool wait_for_exit();
+
+  // -- implementation of port_context -----------------------------------------
+
+  void export_buffer(encoder& to, const detail::buffer_core_ptr& x) override;
+  detail::buffer_core_ptr import_buffer(decoder& from,
+                                        const detail::value_ops& ops) override;
+  void tell_home(buffer_id id, note what, std::uint64_t epoch) override;
+
+ protected:
+  void on_control(const connection_ptr& from, const frame_header& head,
+                  connection::bytes body) override;
+  void on_control_lost(const connection_ptr& who,
+                       const std::string& why) override;
+  bool may_leave(const port& x) override;
+
+ private:
+  class run;
+  enum class phase { at_work, dismissed, orphaned };
+
+  void tell(node_frame what, std::uint64_t to, const encoder& body);
+  void on_welcome(decoder& in);
+  void on_start(run_id id, decoder& in);
+  void on_signal(run_id id, wake::bits what);
+  void on_ping();
+  void on_port(node_frame what, buffer_id id, decoder& in);
+  void report_end(run_id id, const failure* error, bool untaken);
+  void forget(run_id id);
+
+  registry& runs_;
+  const std::shared_ptr<run_starter> starter_;
+  connection_ptr control_;
+
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  phase phase_ = phase::at_work;
+  std::map<run_id, registry::record_ptr> live_;
+  std::vector<port_ptr>* imported_ = nullptr; // by the start that is under way
+};
+
+} // namespace puma::internal

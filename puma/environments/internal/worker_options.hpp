@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#pragma once
+
+#include "puma/buffers/internal/carrier.hpp"
+#include "puma/logging/log.hpp"
+
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <sys/types.h>
+
+namespace puma::internal {
+
+/// What a worker process is told on its command line; everything else comes
+/// over its descriptor 3.
+struct worker_options {
+  pid_t parent = 0;
+  node_id self = 0;
+  std::size_t threads = 1;
+  log_level level = log_level::warning;
+
+  /// Returns the arguments that make the own executable such a worker.
+  [[nodiscard]] std::vector<std::string> arguments() const;
+
+  /// Returns nothing when the command line is not that of a worker. Throws
+  /// `usage_error` when it is a damaged one.
+  static std::optional<worker_options> parse(int argc, const char* const* argv);
+};
+
+/// Returns a text that differs between builds of an application.
+const std::string& build_fingerprint();
+
+/// The number of the descriptor that leads to the owner.
+inline constexpr int worker_descriptor = 3;
+
+} // namespace puma::internal
