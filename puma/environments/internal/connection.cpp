@@ -130,23 +130,22 @@ bool connection::flush_backlog() noexcept {
 
 bool connection::on_writable() {
   std::vector<std::weak_ptr<port>> woken;
-  bool again = false;
   {
     const std::lock_guard guard{mutex_};
     if (lost_)
       return false;
-    again = !flush_backlog();
+    const bool all_gone = flush_backlog();
     if (backlog_.bytes().size() - backlog_begin_ <= congestion_bytes)
       woken.swap(waiting_);
-    if (!again && closing_) {
-      lost_ = true;
+    if (all_gone && closing_ && !std::exchange(lost_, true))
       handle_->remove();
-    }
   }
   for (auto& x : woken)
     if (auto who = x.lock())
       who->signal(wake::data);
-  return again;
+  // They may have sent more than the socket takes, on this very thread.
+  const std::lock_guard guard{mutex_};
+  return !lost_ && !backlog_.bytes().empty();
 }
 
 bool connection::is_congested(const std::shared_ptr<port>& who) {

@@ -405,6 +405,12 @@ void home_node::on_control(const connection_ptr& from, const frame_header& head,
   case node_frame::leave:
     post([this, who, id] { on_leave(who, id); });
     break;
+  case node_frame::fault: {
+    std::string why;
+    decode(in, why);
+    on_fault(static_cast<node_id>(id), why);
+    break;
+  }
   case node_frame::exported:
     post([this, id] {
       if (const auto i = entries_.find(id); i != entries_.end())
@@ -593,6 +599,13 @@ void home_node::sweep_entries() {
       return false;
     ports_.erase(id);
     return true;
+  });
+}
+
+void home_node::on_fault(node_id who, const std::string& why) {
+  post([this, who, why] {
+    if (auto* x = find_worker(who))
+      end_worker(*x, "broke the rules: " + why);
   });
 }
 

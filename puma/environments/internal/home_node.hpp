@@ -62,6 +62,7 @@ class home_node final : public node {
                   connection::bytes body) override;
   void on_control_lost(const connection_ptr& who,
                        const std::string& why) override;
+  void on_fault(node_id who, const std::string& why) override;
   bool may_leave(const port& x) override;
 
  private:

@@ -305,6 +305,8 @@ void node::on_lost(const connection_ptr& who, const std::string& why) {
   finish_syncs_of(*who);
   if (is_control)
     on_control_lost(who, why);
+  else if (!why.empty() && who->introduced)
+    on_fault(who->peer(), why);
   const std::lock_guard guard{connections_mutex_};
   --watched_;
   connections_gone_.notify_all();

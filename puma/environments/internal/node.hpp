@@ -48,6 +48,7 @@ enum class node_frame : std::uint8_t {
   note,     ///< As `port_context::tell_home`.
   join,     ///< A buffer's handle has arrived here.
   leave,    ///< It is no longer used here.
+  fault,    ///< Another process broke the rules; `to` says which.
   exported, ///< A buffer's handle is on its way to another process.
   pong,
 };
@@ -121,6 +122,9 @@ class node : public port_context, public connection::listener {
   virtual void on_control_lost(const connection_ptr& who,
                                const std::string& why)
     = 0;
+
+  /// A process has broken the rules on a connection that links go over.
+  virtual void on_fault(node_id who, const std::string& why) = 0;
 
   /// The port of `id` is no longer used here; returns whether it may go.
   virtual bool may_leave(const port& x) = 0;

@@ -333,6 +333,13 @@ worker_node::import_buffer(decoder& from, const detail::value_ops& ops) {
   return x->core();
 }
 
+void worker_node::on_fault(node_id who, const std::string& why) {
+  encoder body;
+  encode(body, why);
+  // What is wrong with the owner ends with this process.
+  tell(node_frame::fault, who != owner_node ? who : self(), body);
+}
+
 bool worker_node::may_leave(const port& x) {
   tell(node_frame::leave, x.id(), encoder{});
   return true;
