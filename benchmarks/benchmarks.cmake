@@ -24,6 +24,8 @@ puma_bench_program(
   LIBRARIES
   CLI11::CLI11)
 
+puma_bench_program(puma-soak SOURCES soak.cpp LIBRARIES CLI11::CLI11)
+
 # As above: keeps each workload alive and says nothing about speed.
 if(CMAKE_BUILD_TYPE MATCHES "^Rel")
   foreach(
@@ -51,4 +53,6 @@ if(CMAKE_BUILD_TYPE MATCHES "^Rel")
     set_tests_properties(bench_puma-bench_${workload}_processes
                          PROPERTIES LABELS benchmarks TIMEOUT 60)
   endforeach()
+  add_test(NAME soak COMMAND puma-soak 5)
+  set_tests_properties(soak PROPERTIES LABELS "benchmarks;process" TIMEOUT 60)
 endif()

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Counts the words in all text files under a directory.
-// Run:      ./word_count DIRECTORY [--counters N] [--env process] (--help tells more)
-// Expected: lines of a count and a word, the most frequent word first
+// Run:      ./word_count DIRECTORY [--counters N] [--env process] (--help tells
+// more) Expected: lines of a count and a word, the most frequent word first
 
 #include "word_count/files.hpp"
 #include "word_count/pipeline.hpp"

@@ -113,6 +113,13 @@ endforeach()
 puma_test(launcher_test LABEL process OWN_MAIN SOURCES
           environments/launcher_test.cpp)
 
+puma_test(
+  process_environment_test
+  LABEL process
+  OWN_MAIN
+  SOURCES processes/main.cpp processes/places.cpp processes/stages.cpp
+          processes/values_test.cpp)
+
 # -- values that cross process boundaries --------------------------------------
 
 puma_test(codec_test LABEL unit SOURCES base/codec_test.cpp

@@ -53,6 +53,17 @@ class encoder {
     next_ += bytes;
   }
 
+  /// Returns room for `bytes` bytes behind those that were appended, to be
+  /// written by the caller and then appended by `commit`.
+  std::byte* prepare(std::size_t bytes) {
+    if (bytes > static_cast<std::size_t>(limit_ - next_))
+      grow(bytes);
+    return next_;
+  }
+
+  /// Appends what was written where `prepare` said.
+  void commit(std::size_t bytes) noexcept { next_ += bytes; }
+
   /// Appends a number or an enumerator.
   template <class T>
   void number(T x) {

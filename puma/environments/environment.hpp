@@ -124,9 +124,14 @@ class environment {
   static detail::recipe_ptr recipe_for(Args&&... args) {
     static_assert(std::is_constructible_v<Runnable, std::decay_t<Args>...>,
                   "run: the runnable has no constructor for these arguments");
-    return std::make_unique<
-      detail::constructing_recipe<Runnable, std::decay_t<Args>...>>(
-      std::in_place, std::forward<Args>(args)...);
+    if constexpr (std::is_constructible_v<Runnable, detail::stored<Args>...>)
+      return std::make_unique<
+        detail::constructing_recipe<Runnable, detail::stored<Args>...>>(
+        std::in_place, std::forward<Args>(args)...);
+    else
+      return std::make_unique<
+        detail::constructing_recipe<Runnable, std::decay_t<Args>...>>(
+        std::in_place, std::forward<Args>(args)...);
   }
 
   runner start(bool own_thread, detail::recipe_ptr recipe) const {

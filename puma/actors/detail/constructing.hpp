@@ -35,6 +35,14 @@ void collect_buffers(std::vector<buffer_core_ptr>&, const T&) {
   // Not a buffer.
 }
 
+/// As what an argument of `run` is kept: a string literal as a string, because
+/// pointers do not cross.
+template <class T>
+using stored = std::conditional_t<
+  std::is_convertible_v<
+    T, const char*> && std::is_array_v<std::remove_reference_t<T>>,
+  std::string, std::decay_t<T>>;
+
 /// A callable among the arguments of `run`.
 template <class F>
 struct callable {

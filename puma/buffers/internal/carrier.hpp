@@ -2,6 +2,8 @@
 
 #pragma once
 
+#include "puma/base/codec.hpp"
+
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -90,9 +92,13 @@ class carrier {
 
   /// Sends a frame. Never waits: what cannot go at once is kept, so ask
   /// `is_congested` before making more. Does nothing once the carrier is lost.
-  virtual void send(link_frame what, buffer_id to,
-                    std::span<const std::byte> head,
-                    std::span<const std::byte> body) noexcept = 0;
+  ///
+  /// What is kept of a large `body` is not copied if it belongs to `keep`,
+  /// which must not change until nobody else refers to it.
+  virtual void
+  send(link_frame what, buffer_id to, std::span<const std::byte> head,
+       std::span<const std::byte> body,
+       const std::shared_ptr<const encoder>& keep = nullptr) noexcept = 0;
 
   /// Returns whether more than a little is waiting to be sent. If so, `who` is
   /// told once, by `wake::data`, when that is over.

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <deque>
 #include <utility>
 
 namespace puma::internal {
@@ -19,8 +20,16 @@ constexpr std::size_t batch_bytes = 64 * 1024;
 /// Larger batches, of large values, go in pieces of this size.
 constexpr std::size_t piece_bytes = 256 * 1024;
 
-/// What a link may have on its way without having heard that it arrived.
-constexpr std::uint64_t bytes_window = 4 * 1024 * 1024;
+/// The memory of a batch is used again if it is not larger.
+constexpr std::size_t most_kept_bytes = 2 * 1024 * 1024;
+
+/// Places for the first values of unknown size.
+constexpr std::uint64_t first_places = 16;
+
+/// What a link may have sent that the subscription has not consumed: bounds
+/// what large values take at the seat, where the capacity alone would allow
+/// much.
+constexpr std::uint64_t bytes_window = 16 * 1024 * 1024;
 
 template <class Head>
 port::bytes bytes_of(const Head& head) noexcept {
@@ -57,9 +66,17 @@ struct port::link_end {
   std::uint64_t opening = 0; // as its `open` said
   std::uint64_t lent = 0;    // places of the queue that are reserved for it
   std::uint64_t sequence = 0;
-  std::uint64_t bytes = 0;
-  std::uint64_t bytes_told = 0;
-  encoder pieces; // of the batch to come
+  struct batch {
+    std::uint64_t end; // the place of its last value among all in the queue
+    std::uint64_t bytes;
+  };
+  std::deque<batch> batches;        // not consumed yet
+  std::uint64_t bytes_waiting = 0;  // of these
+  std::uint64_t bytes_consumed = 0; // of those before
+  std::uint64_t bytes_told = 0;     // as it has been told
+  std::uint64_t value_bytes = 0;    // about so large is one; 0 before the first
+  std::shared_ptr<encoder> pieces;  // of the batch to come, or null
+  std::shared_ptr<encoder> spare_pieces;
   room_waiter wait;
 };
 
@@ -93,7 +110,7 @@ port::port(port_context& context, buffer_id id, detail::buffer_core_ptr core)
     queue_(core_->queue()),
     wire_(*queue_->ops().wire),
     seat_(context.self()),
-    encoder_(static_cast<void*>(&context)) {}
+    batch_(std::make_shared<encoder>(static_cast<void*>(&context))) {}
 
 port::port(port_context& context, buffer_id id, detail::buffer_core_ptr core,
            node_id seat, bool held)
@@ -124,7 +141,8 @@ port::~port() {
 void port::attach() {
   {
     const guard lock{queue_->mutex_};
-    queue_->port_ = this;
+    auto& q = *queue_;
+    q.port_ = this;
   }
   signal(wake::change);
 }
@@ -490,8 +508,9 @@ void port::pump() {
       recycle_spent();
       if (held_ || !link_open_ || ended_ || broken_) {
         more = false;
-      } else if (bytes_sent_ - bytes_acknowledged_ >= bytes_window) {
-        more = false;
+      } else if (bytes_sent_ + batch_->size() - bytes_acknowledged_
+                 >= bytes_window) {
+        more = false; // a grant will say that more have been consumed
       } else if (!current_ && !take_chunk()) {
         q.port_waits_ = true;
         more = false;
@@ -511,7 +530,7 @@ void port::pump() {
         q.released_.store(q.sent_, std::memory_order_relaxed);
       }
     }
-    if (encoder_.bytes().size() >= batch_bytes)
+    if (batch_->size() >= batch_bytes)
       flush();
   }
   flush();
@@ -524,14 +543,14 @@ std::uint32_t port::encode_part() {
   const auto& ops = queue_->ops();
   auto& x = *current_;
   const auto before = x.begin;
-  const auto bytes_before = encoder_.bytes().size();
+  const auto bytes_before = batch_->size();
   std::uint32_t run = ops.trivial ? x.count() : 1;
   while (x.begin != x.end) {
     const auto n = std::min(run, x.count());
-    wire_.encode(encoder_, x.at(x.begin, ops), n);
+    wire_.encode(*batch_, x.at(x.begin, ops), n);
     ops.destroy(x.at(x.begin, ops), n);
     x.begin += n;
-    const auto used = encoder_.bytes().size();
+    const auto used = batch_->size();
     if (used >= batch_bytes)
       break;
     const auto each = std::max<std::size_t>(
@@ -548,15 +567,20 @@ std::uint32_t port::encode_part() {
 }
 
 void port::send_batch(std::uint32_t count, std::uint32_t beyond) {
-  auto body = encoder_.bytes();
+  auto body = batch_->bytes();
   bytes_sent_ += body.size();
   while (body.size() > piece_bytes) {
-    out_->send(link_frame::piece, id_, {}, body.first(piece_bytes));
+    out_->send(link_frame::piece, id_, {}, body.first(piece_bytes), batch_);
     body = body.subspan(piece_bytes);
   }
   const values_head head{sequence_++, count, beyond};
-  out_->send(link_frame::values, id_, bytes_of(head), body);
-  encoder_.clear();
+  out_->send(link_frame::values, id_, bytes_of(head), body, batch_);
+  // The carrier may hold on to what it could not send yet; and what was grown
+  // for one large value is not kept for small ones.
+  if (batch_.use_count() == 1 && batch_->size() <= most_kept_bytes)
+    batch_->clear();
+  else
+    batch_ = std::make_shared<encoder>(static_cast<void*>(&context_));
 }
 
 void port::recycle_spent() noexcept {
@@ -754,6 +778,8 @@ void port::on_ship(const carrier_ptr& from, bytes body) {
     q.reserved_ += std::exchange(moving_count_, 0);
     if (!std::exchange(blanket_, true))
       ++q.tokens_;
+    accepted_base_ = q.stats_.accepted - q.listed_count_;
+    dropped_base_ = q.stats_.dropped_oldest;
     link_open_ = linked_ = must_open_ = hungry_ = false;
     opened_.clear();
     links_.clear();
@@ -824,42 +850,81 @@ port::link_end* port::open_link_of(const carrier_ptr& from) noexcept {
   return nullptr;
 }
 
+std::uint64_t port::consumed() const noexcept {
+  auto& q = *queue_;
+  return q.released_.load(std::memory_order_acquire) - q.seat_base_
+         + q.stats_.dropped_oldest - dropped_base_;
+}
+
+void port::wait_for_room(link_end& x, std::uint64_t places, wake_list& wakes) {
+  if (x.wait.waiting)
+    return;
+  x.wait.wanted = static_cast<std::uint32_t>(
+    std::clamp<std::uint64_t>(places, 1, 0xffff'ffffu));
+  queue_->add_waiter(x.wait, wakes);
+}
+
+std::uint64_t port::lend(link_end& x, std::uint64_t share, wake_list& wakes) {
+  auto& q = *queue_;
+  if (x.lent >= share)
+    return 0;
+  const auto lack = share - x.lent;
+  const bool urgent = x.hungry || x.lent == 0;
+  const auto least = urgent ? 1 : std::max<std::uint64_t>(share / 4, 1);
+  if (lack < least)
+    return 0;
+  for (int tries = 0; tries != 2; ++tries) {
+    const bool others_first = q.first_waiter_ && q.first_waiter_ != &x.wait
+                              && !x.wait.was_woken.load(
+                                std::memory_order_relaxed);
+    const auto places = others_first ? 0
+                                     : std::min<std::uint64_t>(q.room(), lack);
+    if (places >= least) {
+      q.reserved_ += places;
+      x.lent += places;
+      x.hungry = false;
+      x.wait.was_woken.store(false, std::memory_order_relaxed);
+      if (x.wait.waiting)
+        q.remove_waiter(x.wait);
+      return places;
+    }
+    wait_for_room(x, lack, wakes);
+  }
+  return 0;
+}
+
+std::uint64_t port::share_of(const link_end& x,
+                             std::uint64_t most) const noexcept {
+  if (x.value_bytes != 0)
+    return std::min(most,
+                    std::max<std::uint64_t>(bytes_window / x.value_bytes, 2));
+  return queue_->ops_.trivial ? most : std::min(most, first_places);
+}
+
 void port::grant(link_end& x, std::uint64_t share,
                  std::vector<small_frame>& out, wake_list& wakes) {
-  auto& q = *queue_;
-  std::uint64_t places = 0;
-  if (x.lent < share) {
-    const auto lack = share - x.lent;
-    const bool urgent = x.hungry || x.lent == 0;
-    const auto least = urgent ? 1 : std::max<std::uint64_t>(share / 4, 1);
-    for (int tries = 2; lack >= least && tries != 0; --tries) {
-      const bool others_first = q.first_waiter_ && q.first_waiter_ != &x.wait
-                                && !x.wait.was_woken.load(
-                                  std::memory_order_relaxed);
-      places = others_first ? 0 : std::min<std::uint64_t>(q.room(), lack);
-      if (places >= least)
-        break;
-      places = 0;
-      if (x.wait.waiting)
-        break;
-      x.wait.wanted = static_cast<std::uint32_t>(
-        std::min<std::uint64_t>(lack, 0xffff'ffffu));
-      q.add_waiter(x.wait, wakes);
+  const auto places = lend(x, share, wakes);
+  bool tell = places != 0;
+  // Look again after it has been made sure that consuming more is told.
+  for (int tries = 0; tries != 2; ++tries) {
+    const auto done = consumed();
+    while (!x.batches.empty() && x.batches.front().end <= done) {
+      x.bytes_waiting -= x.batches.front().bytes;
+      x.bytes_consumed += x.batches.front().bytes;
+      x.batches.pop_front();
     }
+    tell = tell || x.bytes_consumed - x.bytes_told >= bytes_window / 4;
+    if (tell || x.bytes_waiting < bytes_window / 4 || x.wait.waiting)
+      break;
+    wait_for_room(x, 1, wakes);
   }
-  if (places == 0 && x.bytes - x.bytes_told < bytes_window / 4)
+  if (!tell)
     return;
-  if (places != 0) {
-    q.reserved_ += places;
-    x.lent += places;
-    x.hungry = false;
-    x.wait.was_woken.store(false, std::memory_order_relaxed);
-    if (x.wait.waiting)
-      q.remove_waiter(x.wait);
-  }
-  x.bytes_told = x.bytes;
+  x.bytes_told = x.bytes_consumed;
   out.emplace_back(x.from, link_frame::grant,
-                   grant_head{x.opening, places, x.bytes});
+                   grant_head{x.opening, places, x.bytes_consumed});
+  if (x.bytes_waiting >= bytes_window / 4)
+    wait_for_room(x, 1, wakes);
 }
 
 void port::serve_links() {
@@ -889,7 +954,7 @@ void port::serve_links() {
       for (std::size_t i = 0; i != links_.size(); ++i) {
         auto& x = *links_[(next_link_ + i) % links_.size()];
         if (x.open)
-          grant(x, share, out, wakes);
+          grant(x, share_of(x, share), out, wakes);
       }
       // Somebody starves: places that others do not use have to come back.
       const auto starves = [&](const room_waiter* w) {
@@ -921,11 +986,9 @@ void port::receive(const carrier_ptr& from, link_frame what, bytes body) {
   switch (what) {
   case link_frame::open:
     return on_open(from, body);
-  case link_frame::piece: {
-    const guard lock{queue_->mutex_};
-    link_of(from).pieces.block(body.data(), body.size());
+  case link_frame::piece:
+    pieces_of(from)->block(body.data(), body.size());
     return;
-  }
   case link_frame::values:
     return on_values(from, body);
   case link_frame::close:
@@ -956,6 +1019,15 @@ void port::receive(const carrier_ptr& from, link_frame what, bytes body) {
               + std::to_string(static_cast<int>(what))};
 }
 
+std::shared_ptr<encoder> port::pieces_of(const carrier_ptr& from) {
+  const guard lock{queue_->mutex_};
+  auto& link = link_of(from);
+  if (!link.pieces)
+    link.pieces = link.spare_pieces ? std::move(link.spare_pieces)
+                                    : std::make_shared<encoder>();
+  return link.pieces;
+}
+
 void port::on_open(const carrier_ptr& from, bytes body) {
   const auto head = take_head<open_head>(body);
   wake_list wakes;
@@ -971,7 +1043,9 @@ void port::on_open(const carrier_ptr& from, bytes body) {
   x.open = true;
   x.opening = head.opening;
   x.sequence = 0;
-  x.bytes = x.bytes_told = 0;
+  x.batches.clear();
+  x.value_bytes = 0;
+  x.bytes_waiting = x.bytes_consumed = x.bytes_told = 0;
   ++q.publishers_;
   opened_.insert(from->peer());
   drop_expected(from->peer());
@@ -983,7 +1057,7 @@ void port::on_values(const carrier_ptr& from, bytes body) {
   auto& q = *queue_;
   chunk_list chunks;
   link_end* link = nullptr;
-  encoder whole;
+  std::shared_ptr<encoder> whole;
   {
     const guard lock{q.mutex_};
     if (broken_)
@@ -994,10 +1068,10 @@ void port::on_values(const carrier_ptr& from, bytes body) {
                   + std::to_string(head.sequence) + " came in place of "
                   + std::to_string(link->sequence)};
     ++link->sequence;
-    if (!link->pieces.bytes().empty()) {
-      whole = std::exchange(link->pieces, encoder{});
-      whole.block(body.data(), body.size());
-      body = whole.bytes();
+    whole = std::move(link->pieces);
+    if (whole) {
+      whole->block(body.data(), body.size());
+      body = whole->bytes();
     }
     if (wire_.least_bytes * head.count > body.size())
       throw error{"buffer '" + q.name_ + "': " + std::to_string(head.count)
@@ -1009,6 +1083,7 @@ void port::on_values(const carrier_ptr& from, bytes body) {
       left -= n;
     }
   }
+  const auto body_bytes = body.size();
   decoder in{body, static_cast<void*>(&context_)};
   auto left = head.count;
   for (auto* x = chunks.head; x && in.ok(); x = x->next) {
@@ -1047,11 +1122,19 @@ void port::on_values(const carrier_ptr& from, bytes body) {
                 + "': got more values than places were lent"};
   }
   link->lent -= head.count;
-  link->bytes += body.size();
+  if (whole && whole->size() <= most_kept_bytes && !link->pieces) {
+    whole->clear();
+    link->spare_pieces = std::move(whole);
+  }
   while (!chunks.empty())
     if (auto* spare = q.append(chunks.pop_front(), wakes))
       q.recycle(spare);
-  if (link->bytes - link->bytes_told >= bytes_window / 4 || link->lent == 0)
+  link->batches.push_back(
+    {q.stats_.accepted - accepted_base_, std::uint64_t{body_bytes}});
+  link->bytes_waiting += body_bytes;
+  if (head.count != 0)
+    link->value_bytes = std::max<std::uint64_t>(body_bytes / head.count, 1);
+  if (link->bytes_waiting >= bytes_window / 4 || link->lent == 0)
     wakes.add(*this, wake::room);
 }
 

@@ -125,6 +125,10 @@ class port final : public waker, public std::enable_shared_from_this<port> {
   /// Handles a frame. Throws `error` when the peer breaks the rules.
   void receive(const carrier_ptr& from, link_frame what, bytes body);
 
+  /// Returns where the carrier may put the body of a `link_frame::piece`
+  /// itself, in place of `receive`.
+  std::shared_ptr<encoder> pieces_of(const carrier_ptr& from);
+
   // -- observers --------------------------------------------------------------
 
   /// Returns whether everything that was published and ended here, and every
@@ -165,6 +169,14 @@ class port final : public waker, public std::enable_shared_from_this<port> {
   void move_away() noexcept;
   void grant(link_end& x, std::uint64_t share, std::vector<small_frame>& out,
              wake_list& wakes);
+  /// Returns how many places a link may have at once: large values get few.
+  [[nodiscard]] std::uint64_t share_of(const link_end& x,
+                                       std::uint64_t most) const noexcept;
+  /// Reserves places for a link; returns how many.
+  std::uint64_t lend(link_end& x, std::uint64_t share, wake_list& wakes);
+  void wait_for_room(link_end& x, std::uint64_t places, wake_list& wakes);
+  /// Returns how many of the values that were appended here are consumed.
+  [[nodiscard]] std::uint64_t consumed() const noexcept;
   void end_link(link_end& x) noexcept;
   void drop_expected(node_id who) noexcept;
   link_end& link_of(const carrier_ptr& from);
@@ -218,7 +230,7 @@ class port final : public waker, public std::enable_shared_from_this<port> {
   std::uint64_t bytes_sent_ = 0;
   chunk* current_ = nullptr; // taken, and sent up to `begin`
   chunk_list spent_;
-  encoder encoder_;
+  std::shared_ptr<encoder> batch_; // what has been encoded and not sent
 
   // -- at the seat --
   struct shipping {
@@ -230,6 +242,8 @@ class port final : public waker, public std::enable_shared_from_this<port> {
   };
   std::vector<std::unique_ptr<link_end>> links_;
   std::size_t next_link_ = 0;
+  std::uint64_t accepted_base_ = 0; // values that were appended elsewhere
+  std::uint64_t dropped_base_ = 0;
   bool blanket_ = false; // holds the stream open during a move
   std::map<node_id, std::uint64_t> marked_; // the last epoch that it marked
   std::set<node_id> expected_; // their publishers have yet to open again

@@ -23,7 +23,17 @@ namespace {
 /// More than this in the backlog: whoever makes values is to wait.
 constexpr std::size_t congestion_bytes = 64 * 1024;
 
-constexpr std::size_t least_input = 64 * 1024;
+constexpr std::size_t least_input = 256 * 1024;
+
+/// A leftover of at least this size is not copied.
+constexpr std::size_t least_kept = 16 * 1024;
+
+/// Pieces of memory that one call writes.
+constexpr std::size_t most_parts = 16;
+
+/// What the kernel may hold of what was sent, so that large values need few
+/// turns. (It takes less where the system allows less.)
+constexpr int kernel_bytes = 1024 * 1024;
 
 /// Reads per turn of the loop, so that one connection leaves time for others.
 constexpr int reads_per_turn = 8;
@@ -43,89 +53,118 @@ connection::connection(io_loop& loop, int descriptor, listener& to,
   : loop_(loop),
     listener_(to),
     peer_(peer),
-    descriptor_(descriptor) {}
+    descriptor_(descriptor) {
+  ::setsockopt(descriptor, SOL_SOCKET, SO_SNDBUF, &kernel_bytes,
+               sizeof(kernel_bytes));
+}
 
 // -- sending ------------------------------------------------------------------
 
 void connection::send(std::uint8_t kind, std::uint64_t to, bytes head,
-                      bytes body) noexcept {
+                      bytes body,
+                      const std::shared_ptr<const encoder>& keep) noexcept {
   const frame_header header{
     static_cast<std::uint32_t>(head.size() + body.size()), kind, {}, to};
-  bytes parts[] = {std::as_bytes(std::span{&header, 1}), head, body};
+  const bytes parts[] = {std::as_bytes(std::span{&header, 1}), head, body};
   const std::lock_guard guard{mutex_};
   if (lost_ || closing_)
     return;
+  bool failed = false;
+  auto done = backlog_.empty() ? write(parts, std::size(parts), failed) : 0;
   try {
-    write_now(parts, std::size(parts));
+    const bool was_empty = backlog_.empty();
+    for (auto& x : parts) {
+      const auto skipped = std::min(done, x.size());
+      done -= skipped;
+      if (skipped != x.size())
+        add_leftover(x.subspan(skipped), &x == &parts[2] ? keep : nullptr);
+    }
+    if (was_empty && !backlog_.empty() && !failed)
+      handle_->want_write();
   } catch (const std::exception&) {
-    // No memory to keep it: the stream of frames would have a hole.
+    failed = true; // no memory to keep it: frames would have a hole
+  }
+  if (failed) {
     lost_ = true;
     handle_->remove();
   }
 }
 
-void connection::send(link_frame what, buffer_id to, bytes head,
-                      bytes body) noexcept {
-  send(static_cast<std::uint8_t>(what), to, head, body);
+void connection::send(link_frame what, buffer_id to, bytes head, bytes body,
+                      const std::shared_ptr<const encoder>& keep) noexcept {
+  send(static_cast<std::uint8_t>(what), to, head, body, keep);
 }
 
-void connection::write_now(bytes* parts, std::size_t count) {
-  std::size_t done = 0;
-  if (backlog_.bytes().empty()) {
-    iovec vectors[3];
-    for (std::size_t i = 0; i != count; ++i)
-      vectors[i] = {const_cast<std::byte*>(parts[i].data()), parts[i].size()};
-    msghdr message{};
-    message.msg_iov = vectors;
-    message.msg_iovlen = count;
-    for (;;) {
-      const auto n = ::sendmsg(descriptor_, &message,
-                               MSG_NOSIGNAL | MSG_DONTWAIT);
-      if (n >= 0) {
-        done = static_cast<std::size_t>(n);
-        break;
-      }
-      if (errno == EINTR)
-        continue;
-      if (errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS)
-        break;
-      // The reading side sees the same, and says so.
-      lost_ = true;
-      handle_->remove();
-      return;
-    }
+std::size_t connection::write(const bytes* parts, std::size_t count,
+                              bool& failed) noexcept {
+  iovec vectors[most_parts];
+  for (std::size_t i = 0; i != count; ++i)
+    vectors[i] = {const_cast<std::byte*>(parts[i].data()), parts[i].size()};
+  msghdr message{};
+  message.msg_iov = vectors;
+  message.msg_iovlen = count;
+  for (;;) {
+    const auto n = ::sendmsg(descriptor_, &message,
+                             MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (n >= 0)
+      return static_cast<std::size_t>(n);
+    if (errno == EINTR)
+      continue;
+    // The reading side sees any other error as well, and says so.
+    failed = errno != EAGAIN && errno != EWOULDBLOCK && errno != ENOBUFS;
+    return 0;
   }
-  const bool was_empty = backlog_.bytes().empty();
-  for (std::size_t i = 0; i != count; ++i) {
-    const auto skipped = std::min(done, parts[i].size());
-    done -= skipped;
-    const auto rest = parts[i].subspan(skipped);
-    backlog_.block(rest.data(), rest.size());
+}
+
+void connection::add_leftover(bytes rest,
+                              const std::shared_ptr<const encoder>& keep) {
+  backlog_bytes_ += rest.size();
+  if (keep && rest.size() >= least_kept) {
+    backlog_.push_back({keep, rest});
+    copies_ = nullptr;
+    return;
   }
-  if (was_empty && !backlog_.bytes().empty())
-    handle_->want_write();
+  // Appending may move the memory, so a copy is an entry of its own until the
+  // next one comes.
+  if (copies_ && copies_->size() < least_kept && backlog_.back().keep == copies_
+      && backlog_.back().rest.size() == copies_->size()) {
+    copies_->block(rest.data(), rest.size());
+    backlog_.back().rest = copies_->bytes();
+    return;
+  }
+  copies_ = std::make_shared<encoder>();
+  copies_->block(rest.data(), rest.size());
+  backlog_.push_back({copies_, copies_->bytes()});
 }
 
 bool connection::flush_backlog() noexcept {
-  for (;;) {
-    const auto rest = backlog_.bytes().subspan(backlog_begin_);
-    if (rest.empty()) {
-      backlog_.clear();
-      backlog_begin_ = 0;
-      return true;
-    }
-    const auto n = ::send(descriptor_, rest.data(), rest.size(),
-                          MSG_NOSIGNAL | MSG_DONTWAIT);
-    if (n >= 0)
-      backlog_begin_ += static_cast<std::size_t>(n);
-    else if (errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS)
-      return false;
-    else if (errno != EINTR) {
+  while (!backlog_.empty()) {
+    bytes parts[most_parts];
+    std::size_t count = 0;
+    for (auto i = backlog_.begin(); i != backlog_.end() && count != most_parts;
+         ++i)
+      parts[count++] = i->rest;
+    bool failed = false;
+    auto done = write(parts, count, failed);
+    if (failed) {
       lost_ = true;
       handle_->remove();
       return true;
     }
+    if (done == 0)
+      return false;
+    backlog_bytes_ -= done;
+    while (done != 0) {
+      auto& first = backlog_.front();
+      const auto n = std::min(done, first.rest.size());
+      first.rest = first.rest.subspan(n);
+      done -= n;
+      if (first.rest.empty())
+        backlog_.pop_front();
+    }
   }
+  copies_ = nullptr;
+  return true;
 }
 
 bool connection::on_writable() {
@@ -135,7 +174,7 @@ bool connection::on_writable() {
     if (lost_)
       return false;
     const bool all_gone = flush_backlog();
-    if (backlog_.bytes().size() - backlog_begin_ <= congestion_bytes)
+    if (backlog_bytes_ <= congestion_bytes)
       woken.swap(waiting_);
     if (all_gone && closing_ && !std::exchange(lost_, true))
       handle_->remove();
@@ -145,12 +184,12 @@ bool connection::on_writable() {
       who->signal(wake::data);
   // They may have sent more than the socket takes, on this very thread.
   const std::lock_guard guard{mutex_};
-  return !lost_ && !backlog_.bytes().empty();
+  return !lost_ && !backlog_.empty();
 }
 
 bool connection::is_congested(const std::shared_ptr<port>& who) {
   const std::lock_guard guard{mutex_};
-  if (lost_ || backlog_.bytes().size() - backlog_begin_ <= congestion_bytes)
+  if (lost_ || backlog_bytes_ <= congestion_bytes)
     return false;
   waiting_.push_back(who);
   return true;
@@ -159,7 +198,7 @@ bool connection::is_congested(const std::shared_ptr<port>& who) {
 void connection::close_when_sent() noexcept {
   const std::lock_guard guard{mutex_};
   closing_ = true;
-  if (!lost_ && backlog_.bytes().empty()) {
+  if (!lost_ && backlog_.empty()) {
     lost_ = true;
     handle_->remove();
   }
@@ -173,7 +212,7 @@ void connection::close() noexcept {
 
 bool connection::all_sent() const noexcept {
   const std::lock_guard guard{mutex_};
-  return lost_ || backlog_.bytes().empty();
+  return lost_ || backlog_.empty();
 }
 
 bool connection::has_unread() const noexcept {
@@ -187,22 +226,33 @@ bool connection::has_unread() const noexcept {
 
 bool connection::on_readable() {
   for (int i = 0; i != reads_per_turn; ++i) {
-    if (input_.size() - input_end_ < least_input / 2) {
-      if (input_begin_ != 0) {
-        std::memmove(input_.data(), input_.data() + input_begin_,
-                     input_end_ - input_begin_);
-        input_end_ -= std::exchange(input_begin_, 0);
+    std::size_t space = 0;
+    ssize_t got = 0;
+    try {
+      if (sink_left_ != 0) {
+        space = sink_left_;
+        got = ::recv(descriptor_, sink_->prepare(space), space, MSG_DONTWAIT);
+        if (got > 0) {
+          sink_->commit(static_cast<std::size_t>(got));
+          sink_left_ -= static_cast<std::size_t>(got);
+        }
+      } else {
+        make_space();
+        space = input_size_ - input_end_;
+        got = ::recv(descriptor_, input_.get() + input_end_, space,
+                     MSG_DONTWAIT);
+        if (got > 0) {
+          input_end_ += static_cast<std::size_t>(got);
+          parse();
+        }
       }
-      if (input_.size() - input_end_ < least_input / 2)
-        input_.resize(std::max(least_input, input_.size() * 2));
-    }
-    const auto space = input_.size() - input_end_;
-    const auto n = ::recv(descriptor_, input_.data() + input_end_, space,
-                          MSG_DONTWAIT);
-    if (n == 0) {
+    } catch (const std::exception& x) {
+      why_lost_ = x.what();
       return false;
     }
-    if (n < 0) {
+    if (got == 0)
+      return false;
+    if (got < 0) {
       if (errno == EINTR)
         continue;
       if (errno == EAGAIN || errno == EWOULDBLOCK)
@@ -211,34 +261,51 @@ bool connection::on_readable() {
         why_lost_ = std::string{"reading failed: "} + std::strerror(errno);
       return false;
     }
-    input_end_ += static_cast<std::size_t>(n);
-    try {
-      parse();
-    } catch (const std::exception& x) {
-      why_lost_ = x.what();
-      return false;
-    }
-    if (static_cast<std::size_t>(n) < space)
+    if (static_cast<std::size_t>(got) < space)
       return true; // all that there was
   }
   return true;
+}
+
+void connection::make_space() {
+  if (input_size_ - input_end_ >= least_input / 2)
+    return;
+  const auto used = input_end_ - input_begin_;
+  if (input_size_ - used < least_input / 2) {
+    const auto size = std::max(least_input, input_size_ * 2);
+    auto larger = std::make_unique_for_overwrite<std::byte[]>(size);
+    if (used != 0)
+      std::memcpy(larger.get(), input_.get() + input_begin_, used);
+    input_ = std::move(larger);
+    input_size_ = size;
+  } else {
+    std::memmove(input_.get(), input_.get() + input_begin_, used);
+  }
+  input_begin_ = 0;
+  input_end_ = used;
 }
 
 void connection::parse() {
   const auto self = shared_from_this();
   while (input_end_ - input_begin_ >= sizeof(frame_header)) {
     frame_header head;
-    std::memcpy(&head, input_.data() + input_begin_, sizeof(head));
+    const auto* at = input_.get() + input_begin_;
+    std::memcpy(&head, at, sizeof(head));
     if (head.length > most_bytes)
       throw error{"a frame of " + std::to_string(head.length)
                   + " bytes is longer than is allowed"};
-    if (input_end_ - input_begin_ - sizeof(head) < head.length) {
-      if (input_.size() < sizeof(head) + head.length)
-        input_.resize(sizeof(head) + head.length);
+    at += sizeof(head);
+    const auto there = input_end_ - input_begin_ - sizeof(head);
+    if (there < head.length) {
+      sink_ = listener_.sink_of(self, head);
+      if (!sink_)
+        break;
+      sink_->block(at, there);
+      sink_left_ = head.length - there;
+      input_begin_ = input_end_;
       break;
     }
-    const bytes body{input_.data() + input_begin_ + sizeof(head), head.length};
-    listener_.on_frame(self, head, body);
+    listener_.on_frame(self, head, {at, head.length});
     input_begin_ += sizeof(head) + head.length;
   }
   if (input_begin_ == input_end_)

@@ -9,6 +9,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -49,6 +50,12 @@ class connection final : public carrier,
                           const frame_header& head, bytes body)
       = 0;
 
+    /// May return where the body of the frame is to be appended to, in place of
+    /// `on_frame`; null otherwise.
+    virtual std::shared_ptr<encoder>
+    sink_of(const std::shared_ptr<connection>& from, const frame_header& head)
+      = 0;
+
     /// Called once; `why` is empty when the other side closed it.
     virtual void on_lost(const std::shared_ptr<connection>& who,
                          const std::string& why)
@@ -76,8 +83,8 @@ class connection final : public carrier,
   /// Whether the other side has said who it is.
   bool introduced = false; // of the loop's thread
 
-  void send(std::uint8_t kind, std::uint64_t to, bytes head,
-            bytes body) noexcept;
+  void send(std::uint8_t kind, std::uint64_t to, bytes head, bytes body,
+            const std::shared_ptr<const encoder>& keep = nullptr) noexcept;
 
   /// Closes it once what was sent before has left.
   void close_when_sent() noexcept;
@@ -95,8 +102,8 @@ class connection final : public carrier,
 
   [[nodiscard]] node_id peer() const noexcept override { return peer_.load(); }
 
-  void send(link_frame what, buffer_id to, bytes head,
-            bytes body) noexcept override;
+  void send(link_frame what, buffer_id to, bytes head, bytes body,
+            const std::shared_ptr<const encoder>& keep) noexcept override;
   bool is_congested(const std::shared_ptr<port>& who) override;
 
   // -- implementation of io_client --------------------------------------------
@@ -106,9 +113,18 @@ class connection final : public carrier,
   void on_removed() override;
 
  private:
-  void write_now(bytes* parts, std::size_t count);
+  /// Something that the socket did not take.
+  struct leftover {
+    std::shared_ptr<const encoder> keep; // what `rest` is a part of
+    bytes rest;
+  };
+
+  [[nodiscard]] std::size_t write(const bytes* parts, std::size_t count,
+                                  bool& failed) noexcept;
+  void add_leftover(bytes rest, const std::shared_ptr<const encoder>& keep);
   bool flush_backlog() noexcept;
   void parse();
+  void make_space();
 
   io_loop& loop_;
   listener& listener_;
@@ -116,17 +132,21 @@ class connection final : public carrier,
   io_loop::handle_ptr handle_;
 
   // Of the loop's thread.
-  std::vector<std::byte> input_;
+  std::unique_ptr<std::byte[]> input_;
+  std::size_t input_size_ = 0;
   std::size_t input_begin_ = 0;
   std::size_t input_end_ = 0;
+  std::shared_ptr<encoder> sink_; // gets the next `sink_left_` bytes
+  std::size_t sink_left_ = 0;
   std::string why_lost_;
 
   mutable std::mutex mutex_;
   int descriptor_;
   bool lost_ = false;
   bool closing_ = false;
-  encoder backlog_;
-  std::size_t backlog_begin_ = 0;
+  std::deque<leftover> backlog_;
+  std::shared_ptr<encoder> copies_; // of what is small; the last in the backlog
+  std::size_t backlog_bytes_ = 0;
   std::vector<std::weak_ptr<port>> waiting_;
 };
 

@@ -288,6 +288,18 @@ void node::on_frame(const connection_ptr& from, const frame_header& head,
   }
 }
 
+std::shared_ptr<encoder> node::sink_of(const connection_ptr& from,
+                                       const frame_header& head) {
+  if (!from->introduced
+      || head.kind != static_cast<std::uint8_t>(link_frame::piece))
+    return nullptr;
+  const auto x = find(buffer_id{head.to});
+  if (!x)
+    return nullptr;
+  link_bytes_received_.fetch_add(head.length, std::memory_order_relaxed);
+  return x->pieces_of(from);
+}
+
 void node::on_lost(const connection_ptr& who, const std::string& why) {
   bool is_control = false;
   {

@@ -110,6 +110,8 @@ class node : public port_context, public connection::listener {
 
   void on_frame(const connection_ptr& from, const frame_header& head,
                 connection::bytes body) override;
+  std::shared_ptr<encoder> sink_of(const connection_ptr& from,
+                                   const frame_header& head) override;
   void on_lost(const connection_ptr& who, const std::string& why) override;
 
  protected:
