@@ -81,7 +81,10 @@ class watched final : public net::event_handler {
 
   void graceful_shutdown() override { remove(); }
 
-  void start() { activate(); }
+  void start() {
+    if (!over_)
+      activate();
+  }
 
   void want_write() {
     if (!over_)
@@ -92,8 +95,8 @@ class watched final : public net::event_handler {
     if (std::exchange(over_, true))
       return;
     if (eventbf() == 0) {
-      // Not in the loop yet, or not any more: nobody else would say so. Not
-      // now, since the caller may hold locks.
+      // Not in the loop yet, or not any more: nobody else would say so. What is
+      // queued for it has to be settled first.
       backend().post([this] {
         if (eventbf() == 0 && !std::exchange(gone_, true))
           finish();
@@ -104,10 +107,14 @@ class watched final : public net::event_handler {
   }
 
  private:
+  /// Not at once: the multiplexer is going through its changes, and must not
+  /// get new ones from what the client does.
   void finish() {
-    client_->on_removed();
-    handle_->target = nullptr;
-    backend().post([this] { delete this; });
+    backend().post([this] {
+      client_->on_removed();
+      handle_->target = nullptr;
+      delete this;
+    });
   }
 
   std::shared_ptr<io_client> client_;
