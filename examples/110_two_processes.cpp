@@ -51,7 +51,9 @@ class adder : public puma::single_buffer_servicing_runnable<square> {
 
 int main(int argc, char** argv) {
   return puma::main(argc, argv, [](puma::runtime& rt) {
-    puma::process_environment env{rt}; // or puma::thread_environment
+    // [environment]
+    puma::process_environment env{rt}; // instead of thread_environment
+    // [environment]
     auto squares = env.make_buffer<square>("squares", 64);
     auto totals = env.make_buffer<total>("totals", 1);
 

@@ -118,6 +118,7 @@ puma_test(
   LABEL process
   OWN_MAIN
   SOURCES processes/main.cpp processes/places.cpp processes/stages.cpp
+          processes/errors_test.cpp processes/runner_test.cpp
           processes/values_test.cpp)
 
 # -- values that cross process boundaries --------------------------------------
@@ -130,6 +131,8 @@ puma_test(failure_wire_test LABEL unit SOURCES base/failure_wire_test.cpp)
 puma_compile_fail(
   a_type_that_cannot_cross_is_not_encoded compile_fail/encode_pointer.cpp
   "error: static assertion failed: values of this type cannot cross")
+
+puma_test(links_test LABEL unit SOURCES environments/links_test.cpp)
 
 # -- errors, logging and test support ------------------------------------------
 

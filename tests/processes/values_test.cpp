@@ -102,7 +102,7 @@ TEST_P(values, published_before_anyone_subscribes_wait) {
 }
 
 TEST_P(values, of_a_runnable_that_has_ended_wait_for_the_next) {
-  auto a = env().make_buffer<int>("a", 1000);
+  auto a = env().make_buffer<int>("a", 1001);
   auto b = env().make_buffer<int>("b", 10);
   auto source = env().run<counting<int>>("source"s, a, 1, 1000);
   join(source);
@@ -113,7 +113,7 @@ TEST_P(values, of_a_runnable_that_has_ended_wait_for_the_next) {
 }
 
 TEST_P(values, of_a_runnable_that_has_ended_wait_for_the_test) {
-  auto a = env().make_buffer<int>("a", 1000);
+  auto a = env().make_buffer<int>("a", 1001);
   auto source = env().run<counting<int>>("source"s, a, 1, 1000);
   join(source);
 
@@ -208,8 +208,10 @@ TEST_P(several_publishers, of_different_speed_all_get_through) {
   join(early);
 
   // The stream is not over, since this publisher is open.
-  for (int i = 1; i <= 100; ++i)
+  for (int i = 1; i <= 100; ++i) {
     send(out, signed_number{2, i});
+    found.push_back(read_one(in));
+  }
   auto late = env().run<signing>("late"s, a, 3, 100);
   wait_for(late);
   out.complete();

@@ -152,7 +152,7 @@ class constructing_recipe final : public recipe {
   std::string obstacle() const override {
     std::string result;
     int number = 0;
-    const auto look = [&](const std::string& why) {
+    [[maybe_unused]] const auto look = [&](const std::string& why) {
       ++number;
       if (!why.empty() && result.empty())
         result = "argument " + std::to_string(number) + ": " + why;

@@ -20,6 +20,10 @@ inlet::inlet(std::shared_ptr<queue> q, party* owner)
     throw usage_error{"buffer '" + queue_->name()
                       + "': has a subscription already; a buffer has one at a "
                         "time"};
+  if (queue_->subscribed_elsewhere_)
+    throw usage_error{"buffer '" + queue_->name()
+                      + "': has a subscription already, in another process; a "
+                        "buffer has one at a time"};
   queue_->inlet_ = this;
   queue_->changed(wakes);
 }
@@ -70,7 +74,7 @@ receive_status inlet::refill(bool announce) {
   idle_ = false;
   // What is there while the seat is elsewhere is on its way to the seat, and
   // comes back when the seat has come here.
-  if (!q.away_ && !q.listed_.empty()) {
+  if (!q.away_ && !q.frozen_ && !q.listed_.empty()) {
     if (one_by_one_) {
       auto* first = q.listed_.head;
       auto* single = q.get_chunk(1);
@@ -90,9 +94,10 @@ receive_status inlet::refill(bool announce) {
   }
   if (q.refusal_)
     return receive_status::failed;
-  if (!q.away_ && q.ending_ == queue::ending::completed)
+  const bool at_end = !q.away_ && !q.frozen_;
+  if (at_end && q.ending_ == queue::ending::completed)
     return receive_status::completed;
-  if (!q.away_ && q.ending_ == queue::ending::failed)
+  if (at_end && q.ending_ == queue::ending::failed)
     return receive_status::failed;
   if (announce) {
     auto* waits = owner_ ? owner_ : party::current();

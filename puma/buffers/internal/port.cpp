@@ -197,8 +197,11 @@ void port::hold(std::uint64_t epoch) {
   epoch_ = epoch;
   held_ = true;
   answer_due_ = true;
-  if (!queue_->away_ && !std::exchange(blanket_, true))
-    ++queue_->tokens_;
+  if (!queue_->away_) {
+    queue_->frozen_ = true;
+    if (!std::exchange(blanket_, true))
+      ++queue_->tokens_;
+  }
   wakes.add(*this, wake::change);
 }
 
@@ -230,9 +233,13 @@ void port::resume(std::uint64_t epoch, node_id seat,
     for (auto who : publishing)
       if (!opened_.contains(who) && expected_.insert(who).second)
         ++q.tokens_;
-    if (!next_move && std::exchange(blanket_, false))
-      --q.tokens_;
+    if (!next_move) {
+      q.frozen_ = false;
+      if (std::exchange(blanket_, false))
+        --q.tokens_;
+    }
     q.end_if_done(wakes);
+    q.wake_consumer(wakes);
     q.wake_waiters(wakes);
   }
   wakes.add(*this, wake::change);
@@ -251,12 +258,18 @@ void port::refuse(const failure& error) {
   wakes.add(*this, wake::change);
 }
 
+void port::set_subscribed_elsewhere(bool x) {
+  const guard lock{queue_->mutex_};
+  queue_->subscribed_elsewhere_ = x;
+}
+
 void port::break_off(const failure& error) {
   wake_list wakes;
   const guard lock{queue_->mutex_};
   if (std::exchange(broken_, true))
     return;
   auto& q = *queue_;
+  q.frozen_ = false;
   held_ = answer_due_ = link_open_ = must_open_ = false;
   ended_ = true;
   shipping_.reset();
@@ -403,6 +416,7 @@ void port::answer_hold() {
   using note = port_context::note;
   bool active = false;
   bool marked = false;
+  bool in_use = false;
   std::uint64_t epoch = 0;
   {
     const guard lock{queue_->mutex_};
@@ -423,13 +437,16 @@ void port::answer_hold() {
                           + static_cast<std::uint32_t>(expected_.size())
                           + (blanket_ ? 1u : 0u);
       active = queue_->publishers_ + queue_->tokens_ != others;
+      // What it has in hand could not be shipped.
+      in_use = queue_->inlet_ && !queue_->refusal_;
     }
     must_open_ = active;
   }
   if (marked)
     out_->send(link_frame::mark, id_, bytes_of(mark_head{epoch}), {});
   context_.tell_home(id_,
-                     marked   ? active ? note::marked_active : note::marked_idle
+                     in_use   ? note::in_use
+                     : marked ? active ? note::marked_active : note::marked_idle
                      : active ? note::active
                               : note::idle,
                      epoch);
@@ -682,6 +699,7 @@ void port::move_away() noexcept {
   q.bound_ = 0;
   opened_.clear();
   held_ = true;
+  q.frozen_ = false;
 }
 
 bool port::ship_away() {
@@ -1184,6 +1202,7 @@ void port::on_mark(const carrier_ptr& from, bytes body) {
   // The home's own word about the move may come later.
   epoch_ = std::max(epoch_, head.epoch);
   held_ = true;
+  queue_->frozen_ = true;
   if (!std::exchange(blanket_, true))
     ++queue_->tokens_;
   marked_[from->peer()] = head.epoch;

@@ -34,6 +34,7 @@ class port_context {
     active,      ///< Answers `hold`: the seat waits for them to open again.
     marked_idle, ///< As `idle`, and the old seat gets a mark.
     marked_active, ///< As `active`, and the old seat gets a mark.
+    in_use,        ///< Answers `hold` at the seat: a subscription is here.
     seated,        ///< The seat is here now.
   };
 
@@ -115,6 +116,7 @@ class port final : public waker, public std::enable_shared_from_this<port> {
   void resume(std::uint64_t epoch, node_id seat,
               const std::vector<node_id>& publishing);
   void refuse(const failure& error);
+  void set_subscribed_elsewhere(bool x);
   /// The seat is gone: ends the stream.
   void break_off(const failure& error);
   /// A process is gone for good.

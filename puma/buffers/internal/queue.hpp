@@ -198,12 +198,14 @@ class queue : public std::enable_shared_from_this<queue> {
   buffer_stats stats_;
   drop_report newest_report_;
   drop_report oldest_report_;
-  waker* port_ = nullptr;   // links this queue with those of other processes
-  bool away_ = false;       // the buffer's seat is in another process
-  bool opening_ = false;    // away, without the first grant
-  bool port_waits_ = false; // for values to take on
-  bool recalled_ = false;   // away: the seat wants idle places back
-  std::uint64_t bound_;     // the capacity at the seat, otherwise 0
+  waker* port_ = nullptr; // links this queue with those of other processes
+  bool frozen_ = false;   // nothing may be taken: the seat is about to move
+  bool subscribed_elsewhere_ = false; // in another process
+  bool away_ = false;                 // the buffer's seat is in another process
+  bool opening_ = false;              // away, without the first grant
+  bool port_waits_ = false;           // for values to take on
+  bool recalled_ = false;             // away: the seat wants idle places back
+  std::uint64_t bound_;               // the capacity at the seat, otherwise 0
 
   // Written by the consumer alone, and often: on a line of its own.
   alignas(64) std::atomic<std::uint64_t> released_{0};

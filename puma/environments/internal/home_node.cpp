@@ -119,7 +119,6 @@ struct home_node::worker {
   int descriptor = -1;
   connection_ptr control;
   std::map<run_id, remote_run_ptr> runs;
-  std::set<buffer_id> publishing;
   clock::time_point started;
   clock::time_point last_heard;
   bool ready = false;
@@ -316,7 +315,7 @@ void home_node::add_worker(const std::shared_ptr<worker>& x) {
   encoder body;
   body.number(token()[0]);
   body.number(token()[1]);
-  encode(body, directory());
+  encode(body, sockets_->path());
   tell(x->id, node_frame::welcome, x->id, body);
 }
 
@@ -336,6 +335,50 @@ void home_node::start_run(node_id where, const remote_run_ptr& run,
   x->runs[run->id()] = run;
   tell(where, node_frame::start, run->id(), body);
   run->sent(x->control);
+}
+
+// -- what the directory says --------------------------------------------------
+
+void home_node::hold(node_id who, buffer_id id, std::uint64_t epoch) {
+  encoder body;
+  body.number(epoch);
+  tell(who, node_frame::hold, id, body);
+}
+
+void home_node::ship(node_id who, buffer_id id, std::uint64_t epoch, node_id to,
+                     const std::vector<node_id>& marks) {
+  encoder body;
+  body.number(epoch);
+  body.number(to);
+  encode(body, marks);
+  tell(who, node_frame::ship, id, body);
+}
+
+void home_node::resume(node_id who, buffer_id id, std::uint64_t epoch,
+                       node_id seat, const std::vector<node_id>& publishing) {
+  encoder body;
+  body.number(epoch);
+  body.number(seat);
+  encode(body, publishing);
+  tell(who, node_frame::resume, id, body);
+}
+
+void home_node::refuse(node_id who, buffer_id id, const failure& error) {
+  encoder body;
+  encode(body, error);
+  tell(who, node_frame::refuse, id, body);
+}
+
+void home_node::break_off(node_id who, buffer_id id, const failure& error) {
+  encoder body;
+  encode(body, error);
+  tell(who, node_frame::break_off, id, body);
+}
+
+void home_node::sweep_unused() {
+  const std::lock_guard guard{ports_mutex_};
+  for (auto id : directory_.sweep())
+    ports_.erase(id);
 }
 
 home_node::worker* home_node::find_worker(node_id id) {
@@ -396,14 +439,16 @@ void home_node::on_control(const connection_ptr& from, const frame_header& head,
   case node_frame::note: {
     const auto what = in.number<note>();
     const auto epoch = in.number<std::uint64_t>();
-    post([this, who, id, what, epoch] { on_note(who, id, what, epoch); });
+    with_worker([this, id, what, epoch](worker& x) {
+      directory_.on_note(x.id, id, what, epoch);
+    });
     break;
   }
   case node_frame::join:
-    post([this, who, id] { on_join(who, id); });
+    with_worker([this, id](worker& x) { directory_.on_join(x.id, id); });
     break;
   case node_frame::leave:
-    post([this, who, id] { on_leave(who, id); });
+    with_worker([this, id](worker& x) { directory_.on_leave(x.id, id); });
     break;
   case node_frame::fault: {
     std::string why;
@@ -412,10 +457,7 @@ void home_node::on_control(const connection_ptr& from, const frame_header& head,
     break;
   }
   case node_frame::exported:
-    post([this, id] {
-      if (const auto i = entries_.find(id); i != entries_.end())
-        ++i->second.expected;
-    });
+    post([this, id] { directory_.expect(id, 1); });
     break;
   case node_frame::pong: {
     std::map<run_id, std::string> doing;
@@ -511,9 +553,14 @@ void home_node::finish_worker(worker& x) {
   const failure error{std::make_exception_ptr(process_lost{text}),
                       runs.empty() ? "" : runs.begin()->second->record().name,
                       "process"};
-  const bool passed_on = publishes_anywhere(x);
+  const bool passed_on = directory_.publishes(x.id);
   workers_.erase(x.id);
-  node_died(x.id, error);
+  directory_.node_died(x.id, error);
+  encoder gone;
+  encode(gone, error);
+  for (auto& [id, other] : workers_)
+    tell(id, node_frame::node_gone, x.id, gone);
+  forget_node(x.id, error);
   if (!runs.empty())
     log(log_level::error, logger, text);
   else if (!x.verdict.empty() || x.exit->signaled || x.exit->code != 0)
@@ -525,13 +572,6 @@ void home_node::finish_worker(worker& x) {
   const std::lock_guard guard{live_mutex_};
   live_.erase(x.id);
   live_changed_.notify_all();
-}
-
-bool home_node::publishes_anywhere(const worker& x) {
-  return std::any_of(x.publishing.begin(), x.publishing.end(), [&](auto id) {
-    const auto i = entries_.find(id);
-    return i != entries_.end() && !i->second.broken && i->second.seat != x.id;
-  });
 }
 
 // -- time ---------------------------------------------------------------------
@@ -588,18 +628,7 @@ void home_node::tick(std::chrono::milliseconds period) {
     else
       tell(x.id, node_frame::ping, 0, encoder{});
   }
-  sweep_entries();
-}
-
-void home_node::sweep_entries() {
-  const std::lock_guard guard{ports_mutex_};
-  std::erase_if(entries_, [this](const auto& y) {
-    auto& [id, x] = y;
-    if (!x.members.empty() || x.expected > 0 || x.moving || !x.own->unused())
-      return false;
-    ports_.erase(id);
-    return true;
-  });
+  sweep_unused();
 }
 
 void home_node::on_fault(node_id who, const std::string& why) {
@@ -610,7 +639,7 @@ void home_node::on_fault(node_id who, const std::string& why) {
 }
 
 bool home_node::may_leave(const port&) {
-  return false; // see sweep_entries
+  return false; // see sweep_unused
 }
 
 // -- buffers ------------------------------------------------------------------
@@ -626,11 +655,11 @@ void home_node::export_buffer(encoder& to, const detail::buffer_core_ptr& x) {
     if (!own) {
       own = std::make_shared<port>(*this, ++last_buffer_, x);
       add(own);
-      post([this, own] { entries_[own->id()].own = own; });
+      post([this, own] { directory_.add(own); });
     }
   }
   write_handle(to, own->id(), *x);
-  post([this, id = own->id()] { ++entries_[id].expected; });
+  post([this, id = own->id()] { directory_.expect(id, 1); });
 }
 
 detail::buffer_core_ptr home_node::import_buffer(decoder& from,
@@ -643,194 +672,14 @@ detail::buffer_core_ptr home_node::import_buffer(decoder& from,
     from.fail("a handle of a buffer that is not known here");
     return nullptr;
   }
-  post([this, id = handle.id] { --entries_[id].expected; });
+  post([this, id = handle.id] { directory_.expect(id, -1); });
   return own->core();
 }
 
 void home_node::tell_home(buffer_id id, note what, std::uint64_t epoch) {
-  post([this, id, what, epoch] { on_note(owner_node, id, what, epoch); });
-}
-
-void home_node::on_join(node_id from, buffer_id id) {
-  const auto i = entries_.find(id);
-  if (i == entries_.end() || !find_worker(from))
-    return;
-  auto& x = i->second;
-  --x.expected;
-  x.members.insert(from);
-  if (x.broken) {
-    encoder body;
-    encode(body, *x.broken);
-    tell(from, node_frame::break_off, id, body);
-  } else if (!x.moving) {
-    tell_seat(from, id, x, {});
-  }
-}
-
-void home_node::on_leave(node_id from, buffer_id id) {
-  const auto i = entries_.find(id);
-  if (i == entries_.end())
-    return;
-  i->second.members.erase(from);
-  if (i->second.moving && i->second.moving->waiting.erase(from) != 0)
-    go_on_moving(id, i->second);
-}
-
-void home_node::on_note(node_id from, buffer_id id, note what,
-                        std::uint64_t epoch) {
-  auto* sender = find_worker(from);
-  if (from != owner_node && !sender)
-    return;
-  if (sender && what == note::publishing)
-    sender->publishing.insert(id);
-  if (sender && what == note::finished)
-    sender->publishing.erase(id);
-  const auto i = entries_.find(id);
-  if (i == entries_.end() || i->second.broken)
-    return;
-  auto& x = i->second;
-  switch (what) {
-  case note::publishing:
-  case note::finished:
-    break;
-  case note::subscribed:
-    if (x.subscriber && *x.subscriber != from) {
-      const failure error{
-        std::make_exception_ptr(usage_error{
-          "buffer '" + x.own->core()->queue()->name()
-          + "': has a subscription already, in another process; a buffer has "
-            "one at a time"})};
-      encoder body;
-      encode(body, error);
-      if (from == owner_node)
-        x.own->refuse(error);
-      else
-        tell(from, node_frame::refuse, id, body);
-      break;
-    }
-    x.subscriber = from;
-    balance(id, x);
-    break;
-  case note::unsubscribed:
-    if (x.subscriber == from)
-      x.subscriber.reset();
-    balance(id, x);
-    break;
-  case note::idle:
-  case note::active:
-  case note::marked_idle:
-  case note::marked_active:
-    if (!x.moving || epoch != x.epoch || x.moving->waiting.erase(from) == 0)
-      break;
-    if (what == note::active || what == note::marked_active)
-      x.moving->publishing.insert(from);
-    if (what == note::marked_idle || what == note::marked_active)
-      x.moving->marks.push_back(from);
-    go_on_moving(id, x);
-    break;
-  case note::seated:
-    if (x.moving && epoch == x.epoch) {
-      x.seat = from;
-      resume(id, x, std::move(x.moving->publishing));
-    }
-    break;
-  }
-}
-
-void home_node::balance(buffer_id id, entry& x) {
-  const auto wanted = x.subscriber.value_or(owner_node);
-  if (x.moving || x.broken || wanted == x.seat)
-    return;
-  ++x.epoch;
-  x.moving.emplace();
-  x.moving->to = wanted;
-  x.moving->waiting = x.members;
-  x.moving->waiting.insert(owner_node);
-  encoder body;
-  body.number(x.epoch);
-  for (auto who : x.members)
-    tell(who, node_frame::hold, id, body);
-  x.own->hold(x.epoch);
-}
-
-void home_node::go_on_moving(buffer_id id, entry& x) {
-  auto& move = *x.moving;
-  if (!move.waiting.empty() || std::exchange(move.shipped, true))
-    return;
-  if (move.to == x.seat) {
-    resume(id, x, std::move(move.publishing));
-    return;
-  }
-  if (x.seat == owner_node) {
-    x.own->ship(x.epoch, move.to, move.marks);
-    return;
-  }
-  encoder body;
-  body.number(x.epoch);
-  body.number(move.to);
-  encode(body, move.marks);
-  tell(x.seat, node_frame::ship, id, body);
-}
-
-void home_node::resume(buffer_id id, entry& x, std::set<node_id> publishing) {
-  x.moving.reset();
-  publishing.erase(x.seat);
-  for (auto who : x.members)
-    tell_seat(who, id, x, publishing);
-  x.own->resume(x.epoch, x.seat, {publishing.begin(), publishing.end()});
-  balance(id, x);
-}
-
-void home_node::tell_seat(node_id who, buffer_id id, const entry& x,
-                          const std::set<node_id>& publishing) {
-  encoder body;
-  body.number(x.epoch);
-  body.number(x.seat);
-  encode(body, std::vector<node_id>{publishing.begin(), publishing.end()});
-  tell(who, node_frame::resume, id, body);
-}
-
-void home_node::break_entry(buffer_id id, entry& x, const failure& error) {
-  x.broken = error;
-  x.moving.reset();
-  encoder body;
-  encode(body, error);
-  for (auto who : x.members)
-    tell(who, node_frame::break_off, id, body);
-  x.own->break_off(error);
-}
-
-void home_node::node_died(node_id who, const failure& error) {
-  for (auto& [id, x] : entries_) {
-    x.members.erase(who);
-    if (x.subscriber == who)
-      x.subscriber.reset();
-    if (x.broken)
-      continue;
-    if (x.seat == who) {
-      break_entry(id, x, error);
-      continue;
-    }
-    if (!x.moving) {
-      continue;
-    }
-    auto& move = *x.moving;
-    if (move.to == who) {
-      if (move.shipped) {
-        break_entry(id, x, error);
-        continue;
-      }
-      move.to = x.seat;
-    }
-    move.publishing.erase(who);
-    if (move.waiting.erase(who) != 0)
-      go_on_moving(id, x);
-  }
-  encoder body;
-  encode(body, error);
-  for (auto& [id, x] : workers_)
-    tell(id, node_frame::node_gone, who, body);
-  forget_node(who, error);
+  post([this, id, what, epoch] {
+    directory_.on_note(owner_node, id, what, epoch);
+  });
 }
 
 } // namespace puma::internal

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "puma/actors/internal/registry.hpp"
+#include "puma/environments/internal/directory.hpp"
 #include "puma/environments/internal/launcher.hpp"
 #include "puma/environments/internal/node.hpp"
 #include "puma/environments/internal/private_directory.hpp"
@@ -30,7 +31,7 @@ namespace puma::internal {
 /// *Threads.* All functions may be called from any thread. What workers say,
 /// how they end, and the passing of time are handled one after the other, in
 /// the order in which they come.
-class home_node final : public node {
+class home_node final : public node, private directory::messenger {
  public:
   /// `runs` must outlive this.
   home_node(io_loop& loop, registry& runs);
@@ -75,26 +76,6 @@ class home_node final : public node {
   using remote_run_ptr = std::shared_ptr<remote_run>;
   using run_id = std::uint64_t;
 
-  /// What the home knows of a buffer: where its queue is, and who uses it.
-  struct entry {
-    port_ptr own;
-    std::set<node_id> members; // that have joined, besides this process
-    std::int64_t expected = 0; // handles on their way
-    node_id seat = owner_node;
-    std::optional<node_id> subscriber;
-    std::uint64_t epoch = 0;
-    std::optional<failure> broken;
-
-    struct move {
-      node_id to;
-      std::set<node_id> waiting;
-      std::set<node_id> publishing;
-      std::vector<node_id> marks;
-      bool shipped = false;
-    };
-    std::optional<move> moving;
-  };
-
   void post(std::function<void()> what);
   run_id next_run() noexcept { return ++last_run_; }
   [[nodiscard]] bool is_live(node_id id) const;
@@ -106,7 +87,6 @@ class home_node final : public node {
   void add_worker(const std::shared_ptr<worker>& x);
   void start_run(node_id where, const remote_run_ptr& run, const encoder& body);
   void tick(std::chrono::milliseconds period);
-  void sweep_entries();
   void on_started(worker& from, run_id id, std::string name, run_kind kind);
   void on_ended(worker& from, run_id id, const std::optional<failure>& error,
                 bool untaken);
@@ -116,25 +96,25 @@ class home_node final : public node {
   void dismiss(worker& x);
   worker* find_worker(node_id id);
 
-  void on_note(node_id from, buffer_id id, note what, std::uint64_t epoch);
-  void on_join(node_id from, buffer_id id);
-  void on_leave(node_id from, buffer_id id);
-  void balance(buffer_id id, entry& x);
-  void go_on_moving(buffer_id id, entry& x);
-  void resume(buffer_id id, entry& x, std::set<node_id> publishing);
-  void break_entry(buffer_id id, entry& x, const failure& error);
-  void node_died(node_id who, const failure& error);
-  bool publishes_anywhere(const worker& x);
   void tell(node_id who, node_frame what, std::uint64_t to,
             const encoder& body);
-  void tell_seat(node_id who, buffer_id id, const entry& x,
-                 const std::set<node_id>& publishing);
+  void sweep_unused();
+
+  // -- implementation of directory::messenger ---------------------------------
+
+  void hold(node_id who, buffer_id id, std::uint64_t epoch) override;
+  void ship(node_id who, buffer_id id, std::uint64_t epoch, node_id to,
+            const std::vector<node_id>& marks) override;
+  void resume(node_id who, buffer_id id, std::uint64_t epoch, node_id seat,
+              const std::vector<node_id>& publishing) override;
+  void refuse(node_id who, buffer_id id, const failure& error) override;
+  void break_off(node_id who, buffer_id id, const failure& error) override;
 
   registry& runs_;
   std::unique_ptr<private_directory> sockets_;
   serial_queue serial_;
   std::map<node_id, std::shared_ptr<worker>> workers_;
-  std::map<buffer_id, entry> entries_;
+  internal::directory directory_{*this};
   std::chrono::steady_clock::time_point last_tick_;
   std::chrono::steady_clock::time_point on_time_since_;
 

@@ -103,13 +103,13 @@ node::node(io_loop& loop, node_id self) : loop_(loop), self_(self) {}
 
 node::~node() = default;
 
-void node::settle(std::string directory, node_token token) {
-  directory_ = std::move(directory);
+void node::settle(std::string sockets, node_token token) {
+  sockets_path_ = std::move(sockets);
   token_ = token;
 }
 
 void node::listen() {
-  const int fd = listen_at(socket_path(directory_, self_));
+  const int fd = listen_at(socket_path(sockets_path_, self_));
   auto client = std::make_shared<acceptor>(*this, fd);
   const std::lock_guard guard{connections_mutex_};
   ++watched_;
@@ -213,7 +213,7 @@ carrier_ptr node::connect(node_id peer) {
   if (known)
     return known;
   try {
-    const int fd = connect_to(socket_path(directory_, peer),
+    const int fd = connect_to(socket_path(sockets_path_, peer),
                               std::chrono::steady_clock::now() + connect_time);
     ++watched_;
     known = connection::open(loop_, fd, *this, peer, true);

@@ -135,13 +135,9 @@ class node : public port_context, public connection::listener {
 
   [[nodiscard]] const node_token& token() const noexcept { return token_; }
 
-  [[nodiscard]] const std::string& directory() const noexcept {
-    return directory_;
-  }
-
   /// Sets what has to be known before `listen` and `connect`: where the sockets
   /// are, one for each process, and what tells this runtime from others.
-  void settle(std::string directory, node_token token);
+  void settle(std::string sockets, node_token token);
 
   /// Takes over a connection between owner and worker; it waits for `begin`.
   connection_ptr open_control(int descriptor, node_id peer);
@@ -178,7 +174,7 @@ class node : public port_context, public connection::listener {
 
   io_loop& loop_;
   const node_id self_;
-  std::string directory_;
+  std::string sockets_path_;
   node_token token_{};
   std::atomic<std::uint64_t> link_bytes_received_{0};
 
