@@ -113,13 +113,40 @@ endforeach()
 puma_test(launcher_test LABEL process OWN_MAIN SOURCES
           environments/launcher_test.cpp)
 
+# Its runnables and recipes are known to the workers, too.
+add_library(shared_stage SHARED processes/shared_stage.cpp)
+target_include_directories(shared_stage PRIVATE "${PROJECT_SOURCE_DIR}")
+target_link_libraries(shared_stage PRIVATE puma_options)
+
 puma_test(
   process_environment_test
   LABEL process
   OWN_MAIN
-  SOURCES processes/main.cpp processes/places.cpp processes/stages.cpp
-          processes/errors_test.cpp processes/runner_test.cpp
-          processes/values_test.cpp)
+  SOURCES processes/main.cpp
+          processes/places.cpp
+          processes/stages.cpp
+          processes/errors_test.cpp
+          processes/functions_test.cpp
+          processes/functions_other_file.cpp
+          processes/handover_test.cpp
+          processes/runner_test.cpp
+          processes/values_test.cpp
+  LIBRARIES shared_stage)
+
+# Recipes must survive what drops unreferenced parts of a program.
+foreach(how IN ITEMS gc_sections lto)
+  add_executable(linked_app_${how} processes/linked_app.cpp)
+  target_link_libraries(linked_app_${how} PRIVATE puma::puma puma_options)
+  add_test(NAME linked_with_${how} COMMAND linked_app_${how})
+  set_tests_properties(
+    linked_with_${how} PROPERTIES LABELS process TIMEOUT 60
+                                  PASS_REGULAR_EXPRESSION "sum 1001000")
+endforeach()
+target_compile_options(
+  linked_app_gc_sections PRIVATE -O2 -ffunction-sections -fdata-sections)
+target_link_options(linked_app_gc_sections PRIVATE -Wl,--gc-sections)
+target_compile_options(linked_app_lto PRIVATE -O2 -flto)
+target_link_options(linked_app_lto PRIVATE -O2 -flto -Wl,--gc-sections)
 
 # -- values that cross process boundaries --------------------------------------
 

@@ -204,10 +204,10 @@ TEST_P(errors, are_thrown_once_by_the_runner_where_the_stream_ends) {
   for (auto& x : runners)
     join(x);
 
-  EXPECT_NO_THROW(runners[0].check_for_exceptions());
-  EXPECT_NO_THROW(runners[1].check_for_exceptions());
   EXPECT_THROW(runners[2].check_for_exceptions(), std::out_of_range);
   EXPECT_NO_THROW(runners[2].check_for_exceptions());
+  EXPECT_NO_THROW(runners[0].check_for_exceptions());
+  EXPECT_NO_THROW(runners[1].check_for_exceptions());
   EXPECT_NO_THROW(rt().join());
 }
 

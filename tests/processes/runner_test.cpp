@@ -286,28 +286,29 @@ class blocked_in_publish : public puma::command_driven_runnable {
   puma::publisher<std::string> said_;
 };
 
-/// Waits for values in `on_start`; says what it got.
-class blocked_in_next : public puma::command_driven_runnable {
+/// Waits for values by `next`; says what it got.
+class blocked_in_next : public puma::source_runnable {
  public:
   blocked_in_next(std::string name, const puma::buffer<int>& in,
                   const puma::buffer<std::string>& said)
-    : command_driven_runnable(std::move(name)),
+    : source_runnable(std::move(name)),
       in_(in),
       said_(publish_to(said)) {}
 
  protected:
-  void on_start() override {
+  void on_start() override { said_.publish("here"); }
+
+  bool on_demand() override {
     auto in = in_.subscribe();
-    said_.publish("here");
     try {
       while (auto x = in.next())
         said_.publish("value " + std::to_string(*x));
       said_.publish("complete");
-      stop();
     } catch (const puma::stopped&) {
       said_.publish("stopped");
       throw;
     }
+    return false;
   }
 
  private:

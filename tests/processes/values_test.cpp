@@ -201,8 +201,8 @@ TEST_P(several_publishers, of_different_speed_all_get_through) {
   auto a = env().make_buffer<signed_number>("a", 4);
   auto b = env().make_buffer<signed_number>("b", 4);
   auto stage = env().run<passing<signed_number>>("stage"s, a, b);
-  auto early = env().run<signing>("early"s, a, 1, 3);
   auto out = a.open_publisher();
+  auto early = env().run<signing>("early"s, a, 1, 3);
   auto in = b.subscribe();
   auto found = read(in, 3).values;
   join(early);
@@ -330,17 +330,28 @@ TEST_P(buffers, may_be_given_to_the_same_runnable_as_input_and_output) {
   EXPECT_EQ(read_all(b), std::vector{7});
 }
 
-TEST_P(buffers, cross_as_values_of_other_buffers_not_at_all_or_work) {
-  // What a buffer denotes is the same buffer in all processes.
+TEST_P(buffers, may_be_shared_with_runnables_of_this_process) {
+  const puma::thread_environment here{rt()};
   auto a = env().make_buffer<int>("a", 4);
-  auto b = env().make_buffer<int>("b", 4);
+  auto b = here.make_buffer<int>("b", 4);
   auto c = env().make_buffer<int>("c", 4);
-  auto one = env().run<passing<int>>("one"s, a, b);
+  auto source = env().run<counting<int>>("source"s, a, 1, 5'000);
+  auto one = here.run<passing<int>>("one"s, a, b);
   auto other = env().run<passing<int>>("other"s, b, c);
-  EXPECT_EQ(a.capacity(), 4u);
-  auto source = env().run<counting<int>>("source"s, a, 1, 50);
+  int sum = 0;
+  auto end = here.run(puma::for_each("end", c, [&sum](int x) { sum += x; }));
 
-  EXPECT_EQ(read_all(c), numbers(1, 50));
+  join(end);
+
+  EXPECT_EQ(sum, 12'502'500);
+}
+
+TEST_P(buffers, with_literals_beside_them_are_arguments) {
+  auto a = env().make_buffer<int>("a", 4);
+
+  auto source = env().run<counting<int>>("source", a, 1, 50);
+
+  EXPECT_EQ(read_all(a), numbers(1, 50));
 }
 
 // -- where --------------------------------------------------------------------

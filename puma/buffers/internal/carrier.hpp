@@ -71,7 +71,8 @@ struct returned_head {
 
 /// Heads `link_frame::mark`.
 struct mark_head {
-  std::uint64_t epoch; ///< Of the move.
+  std::uint64_t epoch;  ///< Of the move.
+  std::uint8_t to_open; ///< Whether another link will be opened after it.
 };
 
 /// Heads `link_frame::ship`, which comes after the values.

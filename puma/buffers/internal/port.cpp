@@ -194,6 +194,8 @@ void port::signal(wake::bits what) noexcept {
 void port::hold(std::uint64_t epoch) {
   wake_list wakes;
   const guard lock{queue_->mutex_};
+  if (broken_)
+    return;
   epoch_ = epoch;
   held_ = true;
   answer_due_ = true;
@@ -221,7 +223,10 @@ void port::resume(std::uint64_t epoch, node_id seat,
   if (broken_)
     return;
   auto& q = *queue_;
+  // Where it has stayed, there may still be something on its way from here.
+  linked_ = linked_ && seat == seat_;
   seat_ = seat;
+  resumed_ = std::max(resumed_, epoch);
   // The next move may have been marked already, by another way.
   const bool next_move = epoch < epoch_;
   if (!next_move) {
@@ -426,7 +431,7 @@ void port::answer_hold() {
     if (queue_->away_) {
       give_back_current();
       active = std::exchange(link_open_, false) || needs_link() || must_open_;
-      marked = std::exchange(linked_, false);
+      marked = linked_ && out_; // without a connection that process is gone
       // The places that the old seat has lent go with it.
       queue_->opening_ = true;
       queue_->released_.store(queue_->sent_, std::memory_order_relaxed);
@@ -443,7 +448,7 @@ void port::answer_hold() {
     must_open_ = active;
   }
   if (marked)
-    out_->send(link_frame::mark, id_, bytes_of(mark_head{epoch}), {});
+    out_->send(link_frame::mark, id_, bytes_of(mark_head{epoch, active}), {});
   context_.tell_home(id_,
                      in_use   ? note::in_use
                      : marked ? active ? note::marked_active : note::marked_idle
@@ -1199,14 +1204,25 @@ void port::on_mark(const carrier_ptr& from, bytes body) {
   const auto head = take_head<mark_head>(body);
   wake_list wakes;
   const guard lock{queue_->mutex_};
-  // The home's own word about the move may come later.
-  epoch_ = std::max(epoch_, head.epoch);
-  held_ = true;
-  queue_->frozen_ = true;
-  if (!std::exchange(blanket_, true))
-    ++queue_->tokens_;
-  marked_[from->peer()] = head.epoch;
+  if (broken_)
+    return;
+  const auto who = from->peer();
+  marked_[who] = head.epoch;
   forget_link(from);
+  opened_.erase(who);
+  if (head.epoch <= resumed_) {
+    // That move was called off before this mark came.
+    if (head.to_open != 0 && expected_.insert(who).second)
+      ++queue_->tokens_;
+  } else {
+    // The home's own word about the move may come later.
+    epoch_ = std::max(epoch_, head.epoch);
+    held_ = true;
+    queue_->frozen_ = true;
+    if (!std::exchange(blanket_, true))
+      ++queue_->tokens_;
+  }
+  queue_->end_if_done(wakes);
   wakes.add(*this, wake::change);
 }
 

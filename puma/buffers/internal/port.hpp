@@ -209,7 +209,8 @@ class port final : public waker, public std::enable_shared_from_this<port> {
   std::shared_ptr<port> self_; // while scheduled
 
   // -- everywhere; guarded by the queue's mutex --
-  std::uint64_t epoch_ = 0; // of the last hold
+  std::uint64_t epoch_ = 0;   // of the last hold
+  std::uint64_t resumed_ = 0; // of the last resume
   bool held_ = false;
   bool answer_due_ = false;
   bool subscription_told_ = false;

@@ -161,6 +161,7 @@ void directory::resume(buffer_id id, entry& x) {
 void directory::break_off(buffer_id id, entry& x, const failure& error) {
   x.broken = error;
   x.moving.reset();
+  set_subscriber(x, {});
   for (auto who : x.members)
     to_.break_off(who, id, error);
   x.own->break_off(error);
