@@ -40,6 +40,7 @@ using namespace std::chrono_literals;
 using steady = std::chrono::steady_clock;
 
 constexpr auto round_limit = 30s;
+constexpr auto step_limit = 10s; // tells more than the watchdog can
 
 /// Something that must not happen.
 class violation : public std::runtime_error {
@@ -227,7 +228,10 @@ double resident_mib() {
 /// Ends this process when a round takes too long.
 class watchdog {
  public:
-  watchdog() : thread_([this](const std::stop_token& ended) { run(ended); }) {}
+  /// Removes `directory` then.
+  explicit watchdog(fs::path directory)
+    : directory_(std::move(directory)),
+      thread_([this](const std::stop_token& ended) { run(ended); }) {}
 
   void watch(std::string what) {
     const std::lock_guard guard{mutex_};
@@ -244,11 +248,14 @@ class watchdog {
         std::cout << "soak: VIOLATION: hangs: " << what_ << std::endl;
         if (std::getenv("SOAK_WAIT")) // for a debugger
           std::this_thread::sleep_for(24h);
+        std::error_code ignored;
+        fs::remove_all(directory_, ignored);
         std::_Exit(1); // the workers end with this process
       }
     }
   }
 
+  fs::path directory_;
   std::mutex mutex_;
   std::condition_variable_any changed_;
   std::string what_;
@@ -451,13 +458,13 @@ class pipeline {
 
 void receive(puma::subscription<verdict>& in, outcome& result) {
   for (;;) {
-    auto got = in.next_for(round_limit);
+    auto got = in.next_for(step_limit);
     if (got) {
       result.seen = std::move(*got);
       continue;
     }
     if (got.status() == puma::receive_status::empty)
-      throw violation{"no end of the verdicts in 30 s"};
+      throw violation{"no end of the verdicts in 10 s"};
     if (got.error()) {
       try {
         got.error()->rethrow();
@@ -476,7 +483,7 @@ outcome run(const plan& what, totals& all) {
   if (!what.kills.empty())
     kills.emplace(what.kills, what.seed);
   {
-    puma::runtime rt{{.teardown_timeout = 20s}};
+    puma::runtime rt{{.teardown_timeout = step_limit}};
     const puma::thread_environment here{rt};
     const auto verdicts = here.make_buffer<verdict>("verdicts", 2);
     auto in = verdicts.subscribe();
@@ -486,10 +493,12 @@ outcome run(const plan& what, totals& all) {
       // If the checker has not come to be, nothing ends the verdicts.
       if (result.errors.empty())
         receive(in, result);
-      else
+      // The verdicts took the error. Whoever publishes to a stage that died
+      // before it subscribed waits for another one.
+      if (!result.errors.empty())
         rt.stop();
       try {
-        const auto report = rt.join_for(20s);
+        const auto report = rt.join_for(step_limit);
         if (!report.done())
           throw violation{"still alive: " + report.to_string()};
       } catch (const violation&) {
@@ -602,7 +611,7 @@ int main(int argc, char** argv) {
   puma::set_log_level(puma::log_level::off); // deaths are reported as errors
   std::cout << "soak: seed " << seed << std::endl;
   const own_directory directory;
-  watchdog dog;
+  watchdog dog{directory.path()};
   totals all;
   std::size_t descriptors = 0;
   const auto begin = steady::now();

@@ -125,6 +125,8 @@ puma_test(
   SOURCES processes/main.cpp
           processes/places.cpp
           processes/stages.cpp
+          processes/proc.cpp
+          processes/deaths_test.cpp
           processes/errors_test.cpp
           processes/functions_test.cpp
           processes/functions_other_file.cpp

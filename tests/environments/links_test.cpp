@@ -101,7 +101,7 @@ class fake_node final : public port_context {
   node_id self_;
 };
 
-class world : private directory::messenger {
+class world final : private directory::messenger {
  public:
   world(std::uint64_t seed, std::size_t nodes, std::size_t capacity,
         bool congested)

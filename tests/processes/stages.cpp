@@ -12,6 +12,7 @@ telling_process::telling_process(std::string name, const puma::buffer<int>& out)
 
 void telling_process::on_start() {
   out_.publish(::getpid());
+  out_.close();
 }
 
 } // namespace puma_test

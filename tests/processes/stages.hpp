@@ -189,7 +189,8 @@ class passing_some : public puma::single_buffer_servicing_runnable<int> {
   int left_;
 };
 
-/// Lives until it is stopped. Publishes the id of its process.
+/// Lives until it is stopped. Publishes the id of its process, and has no
+/// output from then on.
 class telling_process : public puma::command_driven_runnable {
  public:
   telling_process(std::string name, const puma::buffer<int>& out);

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cstring>
 #include <deque>
+#include <thread>
 #include <utility>
 
 namespace puma::internal {
@@ -145,6 +146,17 @@ void port::attach() {
     q.port_ = this;
   }
   signal(wake::change);
+}
+
+void port::detach() noexcept {
+  {
+    const guard lock{queue_->mutex_};
+    queue_->port_ = nullptr;
+    queue_->port_waits_ = false;
+    queue_->recalled_ = false;
+  }
+  while (bits_.load(std::memory_order_acquire) != 0)
+    std::this_thread::yield();
 }
 
 std::shared_ptr<port> port::of(const detail::buffer_core& x) {
@@ -1173,11 +1185,13 @@ void port::on_close(const carrier_ptr& from, bytes body) {
   if (head.completed != 0)
     ++q.completed_;
   if (q.ending_ == queue::ending::open) {
-    const bool last = q.publishers_ + q.tokens_ == 0;
-    if (head.failed != 0 || (head.withdrew != 0 && last))
+    if (head.failed != 0) {
       q.end_with(take_failure(body), wakes);
-    else
+    } else {
+      if (head.withdrew != 0 && !q.token_error_)
+        q.token_error_ = std::make_unique<failure>(take_failure(body));
       q.end_if_done(wakes);
+    }
   }
   q.wake_waiters(wakes);
   wakes.add(*this, wake::change);

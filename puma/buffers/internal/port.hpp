@@ -95,6 +95,10 @@ class port final : public waker, public std::enable_shared_from_this<port> {
   /// Lets the queue know of this port, which is in a shared_ptr by now.
   void attach();
 
+  /// Makes the queue one of this process alone again, and returns when nobody
+  /// is at work for this port any more: its context is about to go.
+  void detach() noexcept;
+
   /// Returns the port of a buffer that is shared between processes; otherwise
   /// null.
   static std::shared_ptr<port> of(const detail::buffer_core& x);

@@ -87,7 +87,9 @@ void queue::drop_token(const failure* error) {
   wake_list wakes;
   const guard lock{mutex_};
   --tokens_;
-  if (error && away_ && !token_error_)
+  // Others that seem to hold the stream open may only stand for what is not
+  // known here yet.
+  if (error && port_ && !token_error_)
     token_error_ = std::make_unique<failure>(*error);
   if (error && !away_ && ending_ == ending::open && publishers_ == 0
       && tokens_ == 0)
@@ -294,10 +296,14 @@ void queue::remove_waiter(room_waiter& x) noexcept {
     room_wanted_.store(false, std::memory_order_relaxed);
 }
 
-void queue::end_if_done(wake_list& wakes) noexcept {
+void queue::end_if_done(wake_list& wakes) {
   // Away, only the seat knows whether this was the last publisher.
-  if (!away_ && ending_ == ending::open && publishers_ == 0 && tokens_ == 0
-      && completed_ != 0) {
+  if (away_ || ending_ != ending::open || publishers_ != 0 || tokens_ != 0)
+    return;
+  if (completed_ == 0) {
+    if (token_error_)
+      end_with(failure{*token_error_}, wakes);
+  } else {
     ending_ = ending::completed;
     wake_consumer(wakes);
     wake_all_waiters(wakes);

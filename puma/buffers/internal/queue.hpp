@@ -155,7 +155,7 @@ class queue : public std::enable_shared_from_this<queue> {
   /// Tells the port that publishers, tokens, the subscription or the end of the
   /// stream have changed.
   void changed(wake_list& wakes) noexcept;
-  void end_if_done(wake_list& wakes) noexcept;
+  void end_if_done(wake_list& wakes);
   void end_with(const failure& error, wake_list& wakes);
 
   /// Counts `count` drops and unlocks; reports now and then what they add up
@@ -189,7 +189,7 @@ class queue : public std::enable_shared_from_this<queue> {
   std::uint32_t completed_ = 0;
   std::uint32_t handles_ = 0;
   std::unique_ptr<failure> error_;
-  std::unique_ptr<failure> token_error_; // away: of a publisher that never came
+  std::unique_ptr<failure> token_error_; // of a publisher that never came
   std::unique_ptr<failure>
     refusal_;              // of the subscription, by the buffer's home
   std::uint64_t sent_ = 0; // away: values that have gone, as `reserved_` counts

@@ -220,6 +220,7 @@ home_node::~home_node() {
   std::promise<void> idle;
   post([&] { idle.set_value(); });
   idle.get_future().wait_for(std::chrono::seconds{5});
+  drop_ports();
 }
 
 std::shared_ptr<run_starter>

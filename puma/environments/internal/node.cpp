@@ -133,6 +133,16 @@ bool node::close(std::chrono::milliseconds timeout) {
                                     [&] { return watched_ == 0; });
 }
 
+void node::drop_ports() {
+  std::map<buffer_id, port_ptr> all;
+  {
+    const std::lock_guard guard{ports_mutex_};
+    all.swap(ports_);
+  }
+  for (auto& [id, x] : all)
+    x->detach();
+}
+
 // -- ports --------------------------------------------------------------------
 
 node::port_ptr node::find(buffer_id id) const {

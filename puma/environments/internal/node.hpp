@@ -77,6 +77,10 @@ class node : public port_context, public connection::listener {
   /// Starts to accept connections.
   void listen();
 
+  /// Gives up all ports. To be called by destructors of derived classes, when
+  /// nothing runs any more.
+  void drop_ports();
+
   /// Closes everything, and returns when the loop knows nothing of it any more
   /// or after `timeout`.
   bool close(std::chrono::milliseconds timeout);

@@ -97,6 +97,7 @@ worker_node::worker_node(io_loop& loop, registry& runs,
 
 worker_node::~worker_node() {
   close(std::chrono::seconds{2});
+  drop_ports();
 }
 
 bool worker_node::wait_for_exit() {
