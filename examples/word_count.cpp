@@ -25,8 +25,9 @@ constexpr auto description
     "A word is a run of ASCII letters, in lower case. Symbolic links are not "
     "followed. A file with a NUL byte in its first 64 KiB is binary and "
     "skipped.\n\n"
-    "Exit codes: 0 all counted, 1 something is missing in the result (stderr "
-    "tells what), 2 wrong arguments.";
+    "Exit codes: 0 all counted, or all that was read before an interruption; 1 "
+    "something is missing in the result (stderr tells what); 2 wrong "
+    "arguments.";
 
 struct options {
   std::string directory;
@@ -79,8 +80,8 @@ std::unique_ptr<puma::environment> make_environment(puma::runtime& rt,
 // [environment]
 
 /// Returns the exit code.
-int print(const word_count::summary& result,
-          const word_count::file_list& files) {
+int print(const word_count::summary& result, const word_count::file_list& files,
+          bool interrupted) {
   for (const auto& x : result.words.top)
     std::cout << x.count << ' ' << x.word << '\n';
   std::cout.flush();
@@ -99,7 +100,8 @@ int print(const word_count::summary& result,
     std::cerr << "word_count: could not write the result\n";
     return 1;
   }
-  return result.complete && failed == 0 ? 0 : 1;
+  // Who interrupts it gets what there was: that is no error.
+  return failed == 0 && (result.complete || interrupted) ? 0 : 1;
 }
 
 } // namespace
@@ -121,6 +123,7 @@ int main(int argc, char** argv) {
     }
 
     const auto env = make_environment(rt, options->environment);
-    return print(run_pipeline(rt, *env, files, options->pipeline), files);
+    const auto result = run_pipeline(rt, *env, files, options->pipeline);
+    return print(result, files, rt.is_draining());
   });
 }

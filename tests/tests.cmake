@@ -132,6 +132,7 @@ puma_test(
           processes/functions_other_file.cpp
           processes/handover_test.cpp
           processes/runner_test.cpp
+          processes/system_test.cpp
           processes/values_test.cpp
   LIBRARIES shared_stage)
 
@@ -149,6 +150,29 @@ target_compile_options(
 target_link_options(linked_app_gc_sections PRIVATE -Wl,--gc-sections)
 target_compile_options(linked_app_lto PRIVATE -O2 -flto)
 target_link_options(linked_app_lto PRIVATE -O2 -flto -Wl,--gc-sections)
+
+add_executable(process_app processes/app.cpp)
+target_include_directories(process_app PRIVATE "${PROJECT_SOURCE_DIR}")
+target_link_libraries(process_app PRIVATE puma::puma ${puma_internal_libraries}
+                                          puma_options)
+foreach(
+  case
+  drains_when_the_group_gets_sigint
+  drains_when_the_group_gets_sighup_and_then_the_owner_sigterm
+  goes_on_after_the_group_was_stopped
+  takes_its_workers_along_when_it_is_killed
+  takes_its_workers_along_when_it_exits
+  takes_stopped_workers_along_when_it_is_killed
+  fails_when_a_worker_is_killed)
+  add_test(
+    NAME process_app.${case}
+    COMMAND
+      "${Python3_EXECUTABLE}"
+      "${CMAKE_CURRENT_SOURCE_DIR}/processes/app_test.py"
+      $<TARGET_FILE:process_app> App.test_${case})
+  set_tests_properties(process_app.${case} PROPERTIES LABELS process TIMEOUT
+                                                      60)
+endforeach()
 
 # -- values that cross process boundaries --------------------------------------
 

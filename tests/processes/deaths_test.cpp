@@ -142,11 +142,11 @@ TEST_F(deaths, by_a_fault_are_told) {
 }
 
 TEST_F(deaths, are_told_at_once) {
-  auto x = env.run<telling_process>("x"s, ids);
-  const auto id = read_one(ids);
+  auto x = env.run<sink>("x"s, a);
+  wait_for(x);
 
   const auto before = steady::now();
-  ::kill(id, SIGKILL);
+  ::kill(workers().at(0), SIGKILL);
   join(x);
 
   const auto took = steady::now() - before;
@@ -172,9 +172,11 @@ TEST_F(deaths, while_starting_are_told) {
 }
 
 TEST_F(deaths, are_thrown_by_join_of_the_runtime) {
-  auto x = env.run<telling_process>("x"s, ids);
+  auto x = env.run<sink>("x"s, b);
+  wait_for(x);
+  const auto id = workers().at(0);
   auto y = env.run<sink>("y"s, a);
-  ::kill(read_one(ids), SIGKILL);
+  ::kill(id, SIGKILL);
 
   EXPECT_THROW(rt().join(), process_lost);
   EXPECT_FALSE(y.is_alive());
@@ -182,10 +184,12 @@ TEST_F(deaths, are_thrown_by_join_of_the_runtime) {
 
 TEST_F(deaths, are_told_for_all_in_a_shared_process) {
   const puma::process_environment shared{rt(), {.workers = 1}};
-  auto x = shared.run<telling_process>("x"s, ids);
-  auto y = shared.run<telling_process>("y"s, b);
-  const auto id = read_one(ids);
-  ASSERT_EQ(read_one(b), id);
+  auto x = shared.run<sink>("x"s, a);
+  auto y = shared.run<sink>("y"s, b);
+  wait_for(x);
+  wait_for(y);
+  ASSERT_EQ(workers().size(), 1u);
+  const auto id = workers().at(0);
 
   ::kill(id, SIGKILL);
   join(x);
@@ -201,7 +205,9 @@ TEST_F(deaths, are_told_for_all_in_a_shared_process) {
 }
 
 TEST_F(deaths, leave_others_alone) {
-  auto killed = env.run<telling_process>("killed"s, ids);
+  auto killed = env.run<sink>("killed"s, a);
+  wait_for(killed);
+  const auto id = workers().at(0);
   std::vector<puma::runner> runners;
   std::vector<puma::buffer<int>> ends;
   for (int i = 0; i != 3; ++i) {
@@ -215,7 +221,7 @@ TEST_F(deaths, leave_others_alone) {
     found.push_back(
       std::async(std::launch::async, [x] { return read_all(x); }));
 
-  ::kill(read_one(ids), SIGKILL);
+  ::kill(id, SIGKILL);
   join(killed);
 
   for (auto& x : found)
@@ -368,11 +374,11 @@ TEST_F(deaths, of_the_producer_after_it_ended_do_not_matter) {
 // -- frozen -------------------------------------------------------------------
 
 TEST_F(deaths, of_a_process_that_does_not_answer_are_told) {
-  auto x = env.run<telling_process>("x"s, ids);
-  const auto id = read_one(ids);
+  auto x = env.run<sink>("x"s, a);
+  wait_for(x);
 
   const auto before = steady::now();
-  ::kill(id, SIGSTOP);
+  ::kill(workers().at(0), SIGSTOP);
   join(x);
 
   const auto took = steady::now() - before;

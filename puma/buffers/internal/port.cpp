@@ -406,8 +406,10 @@ void port::round() {
     return;
   }
   open_link();
+  report_publishers();
   pump();
   close_link();
+  report_publishers();
   trade_places();
 }
 
@@ -496,7 +498,6 @@ void port::open_link() {
   }
   sequence_ = 0;
   bytes_sent_ = 0;
-  context_.tell_home(id_, port_context::note::publishing, 0);
   out_->send(link_frame::open, id_, bytes_of(head), {});
 }
 
@@ -659,7 +660,19 @@ void port::close_link() {
   if (error)
     encode(body, *error);
   out_->send(link_frame::close, id_, bytes_of(head), body.bytes());
-  context_.tell_home(id_, port_context::note::finished, 0);
+}
+
+void port::report_publishers() {
+  using note = port_context::note;
+  bool publishing = false;
+  {
+    const guard lock{queue_->mutex_};
+    // What tokens stand for may never come about.
+    publishing = link_open_ && queue_->publishers_ != 0;
+    if (publishing == std::exchange(publishing_told_, publishing))
+      return;
+  }
+  context_.tell_home(id_, publishing ? note::publishing : note::finished, 0);
 }
 
 void port::trade_places() {
@@ -918,6 +931,7 @@ std::uint64_t port::lend(link_end& x, std::uint64_t share, wake_list& wakes) {
       q.reserved_ += places;
       x.lent += places;
       x.hungry = false;
+      x.recall_sent = false; // a grant is the end of a recall, there as well
       x.wait.was_woken.store(false, std::memory_order_relaxed);
       if (x.wait.waiting)
         q.remove_waiter(x.wait);

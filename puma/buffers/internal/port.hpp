@@ -28,11 +28,11 @@ class port_context {
   enum class note : std::uint8_t {
     subscribed,
     unsubscribed,
-    publishing,  ///< There are publishers here; the seat has yet to hear of it.
-    finished,    ///< There are none any more; the seat has yet to hear of it.
-    idle,        ///< Answers `hold`: no publishers here.
-    active,      ///< Answers `hold`: the seat waits for them to open again.
-    marked_idle, ///< As `idle`, and the old seat gets a mark.
+    publishing,    ///< There are publishers here, and a link to the seat.
+    finished,      ///< That is over.
+    idle,          ///< Answers `hold`: no publishers here.
+    active,        ///< Answers `hold`: the seat waits for them to open again.
+    marked_idle,   ///< As `idle`, and the old seat gets a mark.
     marked_active, ///< As `active`, and the old seat gets a mark.
     in_use,        ///< Answers `hold` at the seat: a subscription is here.
     seated,        ///< The seat is here now.
@@ -164,6 +164,7 @@ class port final : public waker, public std::enable_shared_from_this<port> {
   void open_link();
   void pump();
   void close_link();
+  void report_publishers();
   void trade_places();
   void serve_links();
 
@@ -219,6 +220,7 @@ class port final : public waker, public std::enable_shared_from_this<port> {
   bool answer_due_ = false;
   bool subscription_told_ = false;
   bool broken_ = false;
+  bool publishing_told_ = false;
   bool sending_ = false; // something was taken from the queue and has to go
 
   // -- away --

@@ -81,7 +81,7 @@ class connection final : public carrier,
   void set_peer(node_id x) noexcept { peer_.store(x); }
 
   /// Whether the other side has said who it is.
-  bool introduced = false; // of the loop's thread
+  std::atomic<bool> introduced{false};
 
   void send(std::uint8_t kind, std::uint64_t to, bytes head, bytes body,
             const std::shared_ptr<const encoder>& keep = nullptr) noexcept;

@@ -567,8 +567,13 @@ void home_node::finish_worker(worker& x) {
   else if (!x.verdict.empty() || x.exit->signaled || x.exit->code != 0)
     log(log_level::warning, logger, text);
   for (auto& [id, run] : runs) {
-    run->drop_tokens(&error);
-    runs_.ended(run->record(), &error, !passed_on);
+    // Each owner is told; the streams have the first one.
+    const auto own = id == runs.begin()->first
+                       ? error
+                       : failure{std::make_exception_ptr(process_lost{text}),
+                                 run->record().name, "process"};
+    run->drop_tokens(&own);
+    runs_.ended(run->record(), &own, !passed_on);
   }
   const std::lock_guard guard{live_mutex_};
   live_.erase(x.id);

@@ -244,13 +244,38 @@ void node::forget_node(node_id who, const failure& error) {
   {
     const std::lock_guard guard{connections_mutex_};
     gone_.insert(who);
+    going_.push_back({who, error});
     if (const auto i = outgoing_.find(who); i != outgoing_.end())
       out = i->second;
   }
-  for (auto& x : ports())
-    x->node_gone(who, error);
   if (out)
     out->close();
+  act_on_gone();
+}
+
+bool node::may_say_more(node_id who) {
+  return std::any_of(connections_.begin(), connections_.end(), [&](auto& x) {
+    return !controls_.contains(x.get())
+           && (!x->introduced.load() || x->peer() == who);
+  });
+}
+
+void node::act_on_gone() {
+  std::vector<gone_process> now;
+  {
+    const std::lock_guard guard{connections_mutex_};
+    for (auto i = going_.begin(); i != going_.end();) {
+      if (may_say_more(i->who)) {
+        ++i;
+      } else {
+        now.push_back(std::move(*i));
+        i = going_.erase(i);
+      }
+    }
+  }
+  for (auto& x : now)
+    for (auto& y : ports())
+      y->node_gone(x.who, x.error);
 }
 
 void node::on_frame(const connection_ptr& from, const frame_header& head,
@@ -265,6 +290,7 @@ void node::on_frame(const connection_ptr& from, const frame_header& head,
       throw error{"it belongs to another runtime"};
     from->set_peer(who.who);
     from->introduced = true;
+    act_on_gone();
     return;
   }
   if (is_link_frame(head.kind)) {
@@ -325,6 +351,7 @@ void node::on_lost(const connection_ptr& who, const std::string& why) {
         "lost the connection to process " + std::to_string(who->peer()) + ": "
           + why);
   finish_syncs_of(*who);
+  act_on_gone();
   if (is_control)
     on_control_lost(who, why);
   else if (!why.empty() && who->introduced)

@@ -171,6 +171,13 @@ class node : public port_context, public connection::listener {
   class acceptor;
   struct barrier;
 
+  struct gone_process {
+    node_id who;
+    failure error;
+  };
+
+  [[nodiscard]] bool may_say_more(node_id who);
+  void act_on_gone();
   void greet(const connection_ptr& to);
   void check_barriers();
   void on_synced(const connection_ptr& from, std::uint64_t token);
@@ -189,6 +196,7 @@ class node : public port_context, public connection::listener {
   std::set<connection_ptr> connections_; // all
   std::set<connection*> controls_;
   std::set<node_id> gone_;
+  std::vector<gone_process> going_; // what they said last is still to be read
   bool closed_ = false;
   std::size_t watched_ = 0;
 
