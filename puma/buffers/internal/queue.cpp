@@ -71,8 +71,13 @@ buffer_stats queue::stats() const {
   auto result = stats_;
   const auto released = released_.load(std::memory_order_acquire);
   result.taken = taken_before_ + (away_ ? 0 : released - seat_base_);
-  result.waiting = away_ ? listed_count_
-                         : reserved_ - std::min(reserved_, released);
+  if (port_) {
+    // Places that are lent to other processes are reserved, and empty.
+    const auto gone = result.taken + result.dropped_oldest + result.left_over;
+    result.waiting = result.accepted - std::min(result.accepted, gone);
+  } else {
+    result.waiting = reserved_ - std::min(reserved_, released);
+  }
   return result;
 }
 
