@@ -155,7 +155,7 @@ TEST_F(deaths, are_told_at_once) {
   EXPECT_THAT(thrown_text<process_lost>([&] { x.check_for_exceptions(); }),
               AllOf(HasSubstr("x"), HasSubstr("SIGKILL")));
   EXPECT_NO_THROW(x.check_for_exceptions());
-  EXPECT_NO_THROW(rt().join());
+  EXPECT_NO_THROW(join(rt()));
 }
 
 TEST_F(deaths, while_starting_are_told) {
@@ -178,7 +178,7 @@ TEST_F(deaths, are_thrown_by_join_of_the_runtime) {
   auto y = env.run<sink>("y"s, a);
   ::kill(id, SIGKILL);
 
-  EXPECT_THROW(rt().join(), process_lost);
+  EXPECT_THROW(join(rt()), process_lost);
   EXPECT_FALSE(y.is_alive());
 }
 
@@ -340,7 +340,7 @@ TEST_F(deaths, of_the_consumer_end_a_stage_that_publishes) {
   ::kill(id, SIGKILL);
   join(x);
 
-  EXPECT_THROW(rt().join(), process_lost);
+  EXPECT_THROW(join(rt()), process_lost);
   join(y);
   join(z);
 }
@@ -490,7 +490,7 @@ TEST_F(deaths, at_random_moments_are_always_told) {
       ASSERT_NO_FATAL_FAILURE(join(x));
     ASSERT_TRUE(eventually([&] { return workers().empty(); }));
     try {
-      rt().join();
+      join(rt());
     } catch (const process_lost&) {
       // The source's own error, where nobody else has got it.
     }

@@ -187,9 +187,9 @@ TEST_P(errors, are_thrown_once_by_join_of_the_runtime) {
   runners.push_back(env().run<sink>("third"s, c));
   send_all(6);
 
-  EXPECT_EQ(thrown_text<std::out_of_range>([&] { rt().join(); }),
+  EXPECT_EQ(thrown_text<std::out_of_range>([&] { join(rt()); }),
             "it was too far");
-  EXPECT_NO_THROW(rt().join());
+  EXPECT_NO_THROW(join(rt()));
   for (auto& x : runners) {
     EXPECT_NO_THROW(x.check_for_exceptions());
     ASSERT_TRUE(x.last_failure()) << x.name();
@@ -208,7 +208,7 @@ TEST_P(errors, are_thrown_once_by_the_runner_where_the_stream_ends) {
   EXPECT_NO_THROW(runners[2].check_for_exceptions());
   EXPECT_NO_THROW(runners[0].check_for_exceptions());
   EXPECT_NO_THROW(runners[1].check_for_exceptions());
-  EXPECT_NO_THROW(rt().join());
+  EXPECT_NO_THROW(join(rt()));
 }
 
 TEST_P(errors, are_the_same_one_everywhere) {
@@ -221,7 +221,7 @@ TEST_P(errors, are_the_same_one_everywhere) {
   const auto id = runners[0].last_failure()->id();
   EXPECT_EQ(runners[1].last_failure()->id(), id);
   EXPECT_EQ(runners[2].last_failure()->id(), id);
-  EXPECT_THROW(rt().join(), std::out_of_range);
+  EXPECT_THROW(join(rt()), std::out_of_range);
 }
 
 TEST_P(errors, of_a_known_type_keep_it) {
@@ -290,7 +290,7 @@ TEST_P(errors, are_taken_by_an_override_of_on_complete) {
     join(x);
     EXPECT_NO_THROW(x.check_for_exceptions());
   }
-  EXPECT_NO_THROW(rt().join());
+  EXPECT_NO_THROW(join(rt()));
 }
 
 TEST_P(errors, may_be_handled_by_a_hook) {
@@ -299,7 +299,7 @@ TEST_P(errors, may_be_handled_by_a_hook) {
   send_all(6);
 
   EXPECT_EQ(read_all(c), numbers(1, 3));
-  EXPECT_NO_THROW(rt().join());
+  EXPECT_NO_THROW(join(rt()));
 }
 
 TEST_P(errors, of_the_test_arrive_with_their_type) {
@@ -337,7 +337,7 @@ TEST_P(errors, of_a_constructor_are_thrown_by_wait_until_running) {
             "not constructed");
   EXPECT_NO_THROW(x.check_for_exceptions());
   EXPECT_FALSE(x.is_alive());
-  EXPECT_NO_THROW(rt().join());
+  EXPECT_NO_THROW(join(rt()));
 }
 
 TEST_P(errors, of_on_start_are_thrown_by_the_next_check) {
@@ -393,8 +393,8 @@ TEST_P(errors, of_on_complete_do_not_replace_the_first) {
   for (auto& x : runners)
     join(x);
 
-  EXPECT_THROW(rt().join(), std::out_of_range);
-  EXPECT_NO_THROW(rt().join());
+  EXPECT_THROW(join(rt()), std::out_of_range);
+  EXPECT_NO_THROW(join(rt()));
 }
 
 TEST_P(errors, stop_the_others_when_the_runtime_joins) {
@@ -410,7 +410,7 @@ TEST_P(errors, stop_the_others_when_the_runtime_joins) {
   runners.push_back(env().run<sink>("end"s, away));
   send_all(3);
 
-  EXPECT_THROW(rt().join(), std::out_of_range);
+  EXPECT_THROW(join(rt()), std::out_of_range);
 
   for (auto& x : runners)
     EXPECT_FALSE(x.is_alive()) << x.name();

@@ -154,7 +154,7 @@ TEST_P(functions, take_each_value) {
   }));
   send_three();
 
-  EXPECT_EQ(thrown_text<std::out_of_range>([&] { rt().join(); }), "three");
+  EXPECT_EQ(thrown_text<std::out_of_range>([&] { join(rt()); }), "three");
 }
 
 TEST_P(functions, of_one_function_are_told_apart) {

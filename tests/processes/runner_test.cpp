@@ -167,7 +167,7 @@ TEST_P(runners, are_joined_by_the_runtime) {
   auto ids = env().make_buffer<int>("ids", 1);
   auto idler = env().run<telling_process>("idler"s, ids);
 
-  rt().join();
+  join(rt());
 
   EXPECT_FALSE(source.is_alive());
   EXPECT_FALSE(stage.is_alive());
@@ -202,7 +202,7 @@ TEST_P(runners, drain) {
   EXPECT_EQ(to_string(rest.end), "completed");
   EXPECT_EQ(rest.values,
             numbers(1001, 1000 + static_cast<int>(rest.values.size())));
-  EXPECT_NO_THROW(rt().join());
+  EXPECT_NO_THROW(join(rt()));
 }
 
 TEST_P(runners, drain_what_the_test_publishes) {
