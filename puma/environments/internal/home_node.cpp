@@ -125,6 +125,7 @@ struct home_node::worker {
   bool dismissed = false;
   std::optional<clock::time_point> lost; // when its connection was
   std::optional<process_exit> exit;
+  clock::time_point exited;
   std::string verdict; // why it was killed
 };
 
@@ -529,6 +530,7 @@ void home_node::on_exit(node_id who, const process_exit& how) {
   if (!x)
     return;
   x->exit = how;
+  x->exited = clock::now();
   // What it said last is still to be read.
   if (x->lost)
     finish_worker(*x);
@@ -619,6 +621,11 @@ void home_node::tick(std::chrono::milliseconds period) {
     const auto since = [&](clock::time_point t) {
       return now - std::max(t, on_time_since_);
     };
+    if (x.exit && now - x.exited > end_time) {
+      // Its end of the connection should have gone with it.
+      finish_worker(x);
+      continue;
+    }
     if (!x.verdict.empty() || x.exit)
       continue;
     if (!x.ready) {

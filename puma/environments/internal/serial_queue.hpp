@@ -2,9 +2,13 @@
 
 #pragma once
 
+#include "puma/logging/log.hpp"
+
 #include <deque>
+#include <exception>
 #include <functional>
 #include <mutex>
+#include <string>
 #include <utility>
 
 namespace puma::internal {
@@ -26,7 +30,13 @@ class serial_queue {
       const auto next = std::move(waiting_.front());
       waiting_.pop_front();
       lock.unlock();
-      next();
+      try {
+        next();
+      } catch (const std::exception& error) {
+        // The others must not wait for ever because of it.
+        log(log_level::error, "puma.processes",
+            std::string{"an event could not be handled: "} + error.what());
+      }
       lock.lock();
     }
     running_ = false;
