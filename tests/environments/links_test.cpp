@@ -263,7 +263,7 @@ class world final : private directory::messenger {
       subscriber_ = nullptr;
     const puma::failure error{
       std::make_exception_ptr(std::runtime_error{"killed"})};
-    home_.node_died(who, error);
+    home_.node_gone(who, error, false);
     for (auto& y : nodes_)
       if (y->alive && y->self() != who) {
         if (y->self() == owner_node)

@@ -167,7 +167,7 @@ void directory::break_off(buffer_id id, entry& x, const failure& error) {
   x.own->break_off(error);
 }
 
-void directory::node_died(node_id who, const failure& error) {
+void directory::node_gone(node_id who, const failure& error, bool in_order) {
   for (auto& [id, x] : entries_) {
     x.members.erase(who);
     const bool published = x.publishing.erase(who) != 0;
@@ -184,13 +184,14 @@ void directory::node_died(node_id who, const failure& error) {
       balance(id, x);
       continue;
     }
-    if (published || x.moving->publishing.contains(who)) {
+    if (!in_order && (published || x.moving->publishing.contains(who))) {
       // Neither the old seat nor the new one has a link that would fail.
       break_off(id, x, error);
       continue;
     }
     if (arriving)
       x.moving->to = x.seat;
+    x.moving->publishing.erase(who);
     if (x.moving->waiting.erase(who) != 0)
       go_on_moving(id, x);
   }

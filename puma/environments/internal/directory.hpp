@@ -58,8 +58,9 @@ class directory {
 
   void on_note(node_id from, buffer_id id, note what, std::uint64_t epoch);
 
-  /// A process is gone. Buffers whose queue was there fail with `error`.
-  void node_died(node_id who, const failure& error);
+  /// A process is gone. Buffers whose queue was there fail with `error`, and so
+  /// do those that it published to, unless it has ended in order.
+  void node_gone(node_id who, const failure& error, bool in_order);
 
   /// Returns whether a process publishes to a buffer whose queue is elsewhere.
   [[nodiscard]] bool publishes(node_id who) const;

@@ -180,7 +180,7 @@ class home_node::group final : public run_starter {
       return home_.spawn(options_);
     const std::lock_guard guard{mutex_};
     auto& result = shared_[next_++ % shared_.size()];
-    if (result == 0 || !home_.is_live(result))
+    if (result == 0 || !home_.accepts(result))
       result = home_.spawn(options_);
     return result;
   }
@@ -257,9 +257,14 @@ std::vector<pid_t> home_node::workers() const {
   return result;
 }
 
-bool home_node::is_live(node_id id) const {
+bool home_node::accepts(node_id id) const {
   const std::lock_guard guard{live_mutex_};
-  return live_.contains(id);
+  return accepting_.contains(id);
+}
+
+void home_node::accept_no_more(node_id id) {
+  const std::lock_guard guard{live_mutex_};
+  accepting_.erase(id);
 }
 
 void home_node::post(std::function<void()> what) {
@@ -278,6 +283,7 @@ node_id home_node::spawn(const process_options& options) {
   {
     const std::lock_guard guard{live_mutex_};
     live_[id] = 0;
+    accepting_.insert(id);
   }
   post([this, x] { add_worker(x); });
   worker_options how;
@@ -504,6 +510,7 @@ void home_node::on_ended(worker& from, run_id id,
 }
 
 void home_node::dismiss(worker& x) {
+  accept_no_more(x.id);
   if (!std::exchange(x.dismissed, true))
     tell(x.id, node_frame::exit, 0, encoder{});
 }
@@ -518,6 +525,7 @@ void home_node::on_control_lost(const connection_ptr& who,
     if (!x)
       return;
     x->lost = clock::now();
+    accept_no_more(id);
     if (x->exit)
       finish_worker(*x);
     else if (!why.empty())
@@ -531,12 +539,14 @@ void home_node::on_exit(node_id who, const process_exit& how) {
     return;
   x->exit = how;
   x->exited = clock::now();
+  accept_no_more(who);
   // What it said last is still to be read.
   if (x->lost)
     finish_worker(*x);
 }
 
 void home_node::end_worker(worker& x, const std::string& why) {
+  accept_no_more(x.id);
   if (x.verdict.empty())
     x.verdict = why;
   if (x.pid != 0)
@@ -558,7 +568,10 @@ void home_node::finish_worker(worker& x) {
                       "process"};
   const bool passed_on = directory_.publishes(x.id);
   workers_.erase(x.id);
-  directory_.node_died(x.id, error);
+  // Everything that it had to say came before its last runnable's end.
+  const bool in_order = runs.empty() && x.dismissed && x.verdict.empty()
+                        && !x.exit->signaled && x.exit->code == 0;
+  directory_.node_gone(x.id, error, in_order);
   encoder gone;
   encode(gone, error);
   for (auto& [id, other] : workers_)

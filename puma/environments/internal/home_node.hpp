@@ -78,7 +78,9 @@ class home_node final : public node, private directory::messenger {
 
   void post(std::function<void()> what);
   run_id next_run() noexcept { return ++last_run_; }
-  [[nodiscard]] bool is_live(node_id id) const;
+  /// Whether a worker can be given more to run.
+  [[nodiscard]] bool accepts(node_id id) const;
+  void accept_no_more(node_id id);
   /// Starts a worker; throws `error`.
   node_id spawn(const process_options& options);
   void keep_time(std::chrono::milliseconds interval);
@@ -125,6 +127,7 @@ class home_node final : public node, private directory::messenger {
 
   mutable std::mutex live_mutex_;
   std::condition_variable live_changed_;
+  std::set<node_id> accepting_;
   std::map<node_id, pid_t> live_; // copies of what is in workers_
 
   std::mutex keeper_mutex_;
