@@ -210,7 +210,7 @@ bool port::settled() const {
   auto& q = *queue_;
   if (broken_)
     return true;
-  if (held_ || shipping_ || answer_due_
+  if (held_ || shipping_ || answer_due_ || announcing_
       || subscription_told_ != (q.inlet_ && !q.refusal_))
     return false;
   if (!q.away_)

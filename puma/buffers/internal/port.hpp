@@ -221,7 +221,8 @@ class port final : public waker, public std::enable_shared_from_this<port> {
   bool subscription_told_ = false;
   bool broken_ = false;
   bool publishing_told_ = false;
-  bool sending_ = false; // something was taken from the queue and has to go
+  bool announcing_ = false; // a link's beginning or end has yet to be sent
+  bool sending_ = false;    // something was taken from the queue and has to go
 
   // -- away --
   node_id seat_ = 0;

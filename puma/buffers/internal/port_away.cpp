@@ -35,6 +35,7 @@ void port::open_link() {
     const guard lock{queue_->mutex_};
     if (held_ || broken_ || !queue_->away_ || seat_ != seat)
       return;
+    announcing_ = true;
     link_open_ = true;
     linked_ = true;
     must_open_ = false;
@@ -44,6 +45,8 @@ void port::open_link() {
   sequence_ = 0;
   bytes_sent_ = 0;
   out_->send(link_frame::open, id_, bytes_of(head), {});
+  const guard lock{queue_->mutex_};
+  announcing_ = false;
 }
 
 bool port::take_chunk() {
@@ -195,6 +198,7 @@ void port::close_link() {
       head.withdrew = 1;
       error = std::move(q.token_error_);
     }
+    announcing_ = true;
     link_open_ = false;
     hungry_ = false;
     q.recalled_ = false;
@@ -205,6 +209,8 @@ void port::close_link() {
   if (error)
     encode(body, *error);
   out_->send(link_frame::close, id_, bytes_of(head), body.bytes());
+  const guard lock{queue_->mutex_};
+  announcing_ = false;
 }
 
 void port::report_publishers() {
