@@ -239,6 +239,17 @@ TEST_P(handover, that_does_not_happen_may_be_left_unsaid) {
   EXPECT_EQ(log.count(puma::log_level::warning), 0u) << log.to_string();
 }
 
+TEST_P(handover, of_large_values_needs_nobody_who_takes_them) {
+  auto c = env().make_buffer<large>("c", 8, {.warn_about_leftovers = false});
+  auto source = env().run<counting<large>>("source"s, c, 1, 5);
+  join(source);
+  EXPECT_TRUE(eventually([&] { return c.stats().waiting == 5; }));
+
+  auto in = c.subscribe();
+  for (int i = 1; i <= 5; ++i)
+    EXPECT_EQ(*in.next_for(patience), made<large>(i));
+}
+
 TEST_P(handover, that_does_not_happen_keeps_nobody_from_ending) {
   auto c = env().make_buffer<large>("c", 2, {.warn_about_leftovers = false});
   auto source = env().run<counting<large>>("source"s, c, 1, 100);

@@ -22,3 +22,4 @@ if(PUMA_TSAN_ONLY)
 endif()
 
 puma_test(sleepers_test LABEL threads SOURCES tsan/sleepers_test.cpp)
+puma_test(polled_loop_test LABEL threads SOURCES tsan/polled_loop_test.cpp)

@@ -43,6 +43,16 @@ urgency& enqueue_urgency() noexcept {
   return instance;
 }
 
+enqueue_here::enqueue_here(caf::execution_unit* unit) noexcept
+  : outer_(std::exchange(current_unit, unit)) {
+  enqueue_urgency() = urgency::last_act;
+}
+
+enqueue_here::~enqueue_here() {
+  current_unit = outer_;
+  enqueue_urgency() = urgency::at_once;
+}
+
 host::host(caf::actor_config& cfg, task::record_ptr record, host::mode how,
            bool may_wait)
   : caf::event_based_actor(cfg),
@@ -93,9 +103,11 @@ void host::submit(urgency how) noexcept {
   if (mode_ == mode::detached) {
     private_thread_->resume();
   } else if (current_unit && &current_unit->system() == &home_system()) {
-    enqueue_urgency() = how;
+    const auto outer = enqueue_urgency();
+    if (outer == urgency::at_once)
+      enqueue_urgency() = how;
     current_unit->exec_later(this);
-    enqueue_urgency() = urgency::at_once;
+    enqueue_urgency() = outer;
   } else {
     home_system().scheduler().enqueue(this);
   }

@@ -2,6 +2,7 @@
 
 #pragma once
 
+#include "puma/actors/internal/idle_poller.hpp"
 #include "puma/base/internal/cycles.hpp"
 #include "puma/base/internal/job_ring.hpp"
 #include "puma/base/internal/sleepers.hpp"
@@ -16,12 +17,29 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
+#include <thread>
 #include <vector>
 
 namespace puma::internal {
 
 /// How the running thread's next enqueue is meant; see `urgency`.
 urgency& enqueue_urgency() noexcept;
+
+/// While it lives, runnables that this thread wakes go to the queue of `unit`,
+/// and nobody else is notified.
+class enqueue_here {
+ public:
+  explicit enqueue_here(caf::execution_unit* unit) noexcept;
+
+  enqueue_here(const enqueue_here&) = delete;
+  enqueue_here& operator=(const enqueue_here&) = delete;
+
+  ~enqueue_here();
+
+ private:
+  caf::execution_unit* outer_;
+};
 
 /// Scheduling policy for CAF's coordinator: workers steal work, and park when
 /// there is none.
@@ -43,6 +61,9 @@ urgency& enqueue_urgency() noexcept;
 /// around every `doze_time`, and takes a job from a worker whose jobs are long
 /// or many. A worker that leaves jobs in its queue while nobody dozes wakes
 /// someone who does.
+///
+/// *Other processes.* A worker that looks out polls what comes in from them,
+/// and goes on to do so between jobs: see `idle_poller`.
 class parking_policy : public caf::policy::unprofiled {
  public:
   struct coordinator_data {
@@ -53,6 +74,15 @@ class parking_policy : public caf::policy::unprofiled {
     std::atomic<std::uint32_t> active{0};
     std::atomic<bool> somebody_dozes{false};
     std::atomic<bool> somebody_looks{false};
+
+    /// To be called once at most.
+    void set_poller(std::shared_ptr<idle_poller> x) {
+      owned_poller = std::move(x);
+      poller.store(owned_poller.get(), std::memory_order_release);
+    }
+
+    std::shared_ptr<idle_poller> owned_poller; // lives as long as the workers
+    std::atomic<idle_poller*> poller{nullptr};
   };
 
   struct worker_data {
@@ -67,6 +97,7 @@ class parking_policy : public caf::policy::unprofiled {
     std::atomic<bool> urgent{false};
     // The turns of others, as seen before the last doze.
     std::vector<std::uint32_t> seen;
+    cycles last_poll = 0;
   };
 
   template <class Coordinator>
@@ -105,6 +136,7 @@ class parking_policy : public caf::policy::unprofiled {
     const auto turn = own.turns.load(std::memory_order_relaxed);
     if (own.seen.empty())
       begin(self);
+    poll_between(self);
     auto* job = find_own(self, turn);
     if (!job)
       job = find_elsewhere(self);
@@ -135,6 +167,9 @@ class parking_policy : public caf::policy::unprofiled {
 
   /// To sleep and be notified costs more than this on both sides.
   static constexpr cycles look_time = about_microseconds(15);
+
+  /// Between jobs.
+  static constexpr cycles poll_interval = about_microseconds(5);
 
   static constexpr std::chrono::microseconds doze_time{200};
 
@@ -174,7 +209,7 @@ class parking_policy : public caf::policy::unprofiled {
   caf::resumable* find_elsewhere(Worker* self) {
     auto& all = d(self->parent());
     all.active.fetch_sub(1, std::memory_order_relaxed);
-    auto* job = look_out(all);
+    auto* job = look_out(self);
     bool rested = false; // the turns seen are those of a whole doze ago
     while (!job) {
       all.idle.announce(self->id());
@@ -202,19 +237,58 @@ class parking_policy : public caf::policy::unprofiled {
     return job;
   }
 
+  /// Polls once in a while between jobs.
+  template <class Worker>
+  void poll_between(Worker* self) {
+    auto* poller = d(self->parent()).poller.load(std::memory_order_acquire);
+    if (!poller || !poller->attended())
+      return;
+    const auto now = read_cycles();
+    if (now - d(self).last_poll < poll_interval)
+      return;
+    d(self).last_poll = now;
+    poll(self, *poller);
+  }
+
+  template <class Worker>
+  static void poll(Worker* self, idle_poller& poller) {
+    const enqueue_here here{self};
+    poller.poll();
+  }
+
   /// Spins for a moment, one worker at a time, without touching what busy
   /// workers use.
-  static caf::resumable* look_out(coordinator_data& all) {
+  template <class Worker>
+  caf::resumable* look_out(Worker* self) {
+    auto& all = d(self->parent());
     if (all.somebody_looks.exchange(true, std::memory_order_seq_cst))
       return nullptr;
     caf::resumable* job = nullptr;
+    auto* poller = all.poller.load(std::memory_order_acquire);
+    const auto polling = poller ? poller->attend() : 0;
+    const auto limit = polling != 0 ? polling : look_time;
     const auto start = read_cycles();
     do {
       job = all.injected.pop_front();
+      if (!job && polling != 0) {
+        poll(self, *poller);
+        job = d(self).queue.pop_front();
+        // What is waited for may have to be made on this very core.
+        if (!job)
+          std::this_thread::yield();
+      }
       for (int i = 0; !job && i != 16; ++i)
         relax_cpu();
-    } while (!job && read_cycles() - start < look_time);
+    } while (!job && read_cycles() - start < limit);
     all.somebody_looks.store(false, std::memory_order_seq_cst);
+    if (poller && poller->attended()) {
+      if (job || all.active.load(std::memory_order_relaxed) != 0)
+        poller->stay();
+      else
+        poller->leave();
+      if (!job && polling != 0)
+        poller->note_miss();
+    }
     if (job && all.injected.size() != 0)
       all.idle.notify_one();
     return job;

@@ -170,6 +170,7 @@ class port final : public waker, public std::enable_shared_from_this<port> {
 
   bool take_chunk();
   void send_batch(std::uint32_t count, std::uint32_t beyond);
+  void next_batch();
   std::uint32_t encode_part();
   void recycle_spent() noexcept;
   void give_back_current() noexcept;
@@ -238,9 +239,11 @@ class port final : public waker, public std::enable_shared_from_this<port> {
   carrier_ptr out_;
   std::uint64_t sequence_ = 0;
   std::uint64_t bytes_sent_ = 0;
+  std::uint64_t last_batch_bytes_ = 0;
   chunk* current_ = nullptr; // taken, and sent up to `begin`
   chunk_list spent_;
   std::shared_ptr<encoder> batch_; // what has been encoded and not sent
+  std::vector<std::shared_ptr<encoder>> busy_batches_; // being sent
 
   // -- at the seat --
   struct shipping {

@@ -13,6 +13,9 @@ namespace {
 /// A batch leaves when it has this size, or when nothing more waits.
 constexpr std::size_t batch_bytes = 64 * 1024;
 
+/// So many are kept until the carrier has sent them.
+constexpr std::size_t most_batches = 3;
+
 /// Larger batches, of large values, go in pieces of this size.
 constexpr std::size_t piece_bytes = 256 * 1024;
 
@@ -91,8 +94,9 @@ void port::pump() {
       recycle_spent();
       if (held_ || !link_open_ || ended_ || broken_) {
         more = false;
-      } else if (bytes_sent_ + batch_->size() - bytes_acknowledged_
-                 >= bytes_window) {
+      } else if (publishes()
+                 && bytes_sent_ + batch_->size() - bytes_acknowledged_
+                      >= std::max(bytes_window, 2 * last_batch_bytes_)) {
         more = false; // a grant will say that more have been consumed
       } else if (!current_ && !take_chunk()) {
         q.port_waits_ = true;
@@ -152,18 +156,30 @@ std::uint32_t port::encode_part() {
 void port::send_batch(std::uint32_t count, std::uint32_t beyond) {
   auto body = batch_->bytes();
   bytes_sent_ += body.size();
+  last_batch_bytes_ = body.size();
   while (body.size() > piece_bytes) {
     out_->send(link_frame::piece, id_, {}, body.first(piece_bytes), batch_);
     body = body.subspan(piece_bytes);
   }
   const values_head head{sequence_++, count, beyond};
   out_->send(link_frame::values, id_, bytes_of(head), body, batch_);
-  // The carrier may hold on to what it could not send yet; and what was grown
-  // for one large value is not kept for small ones.
-  if (batch_.use_count() == 1 && batch_->size() <= most_kept_bytes)
-    batch_->clear();
-  else
-    batch_ = std::make_shared<encoder>(static_cast<void*>(&context_));
+  next_batch();
+}
+
+void port::next_batch() {
+  // The carrier may hold on to what it could not send yet. What was grown for a
+  // large value serves the next one, when it is back.
+  if (batch_->size() <= most_kept_bytes && busy_batches_.size() < most_batches)
+    busy_batches_.push_back(std::move(batch_));
+  for (auto& x : busy_batches_)
+    if (x.use_count() == 1) {
+      batch_ = std::move(x);
+      x = std::move(busy_batches_.back());
+      busy_batches_.pop_back();
+      batch_->clear();
+      return;
+    }
+  batch_ = std::make_shared<encoder>(static_cast<void*>(&context_));
 }
 
 void port::recycle_spent() noexcept {

@@ -17,8 +17,9 @@ namespace puma::internal {
 
 /// What a link may have sent that the subscription has not consumed: bounds
 /// what large values take at the seat, where the capacity alone would allow
-/// much.
-inline constexpr std::uint64_t bytes_window = 16 * 1024 * 1024;
+/// much. Two batches may always be on their way, and what the last publisher
+/// leaves goes beyond.
+inline constexpr std::uint64_t bytes_window = 4 * 1024 * 1024;
 
 /// The memory of a batch is used again if it is not larger.
 inline constexpr std::size_t most_kept_bytes = 2 * 1024 * 1024;

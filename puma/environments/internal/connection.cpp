@@ -33,7 +33,7 @@ constexpr std::size_t most_parts = 16;
 
 /// What the kernel may hold of what was sent, so that large values need few
 /// turns. (It takes less where the system allows less.)
-constexpr int kernel_bytes = 512 * 1024;
+constexpr int kernel_bytes = 128 * 1024;
 
 /// Reads per turn of the loop, so that one connection leaves time for others.
 constexpr int reads_per_turn = 8;

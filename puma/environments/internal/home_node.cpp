@@ -192,12 +192,12 @@ class home_node::group final : public run_starter {
   std::size_t next_ = 0;
 };
 
-home_node::home_node(io_loop& loop, registry& runs)
-  : home_node(loop, runs, std::make_unique<private_directory>()) {}
+home_node::home_node(io_loop& loop, io_loop& link_loop, registry& runs)
+  : home_node(loop, link_loop, runs, std::make_unique<private_directory>()) {}
 
-home_node::home_node(io_loop& loop, registry& runs,
+home_node::home_node(io_loop& loop, io_loop& link_loop, registry& runs,
                      std::unique_ptr<private_directory> sockets)
-  : node(loop, owner_node),
+  : node(loop, link_loop, owner_node),
     runs_(runs),
     sockets_(std::move(sockets)),
     last_tick_(clock::now()),

@@ -34,7 +34,7 @@ namespace puma::internal {
 class home_node final : public node, private directory::messenger {
  public:
   /// `runs` must outlive this.
-  home_node(io_loop& loop, registry& runs);
+  home_node(io_loop& loop, io_loop& link_loop, registry& runs);
 
   ~home_node() override;
 
@@ -70,7 +70,7 @@ class home_node final : public node, private directory::messenger {
   class remote_run;
   struct worker;
 
-  home_node(io_loop& loop, registry& runs,
+  home_node(io_loop& loop, io_loop& link_loop, registry& runs,
             std::unique_ptr<private_directory> sockets);
 
   using remote_run_ptr = std::shared_ptr<remote_run>;

@@ -70,7 +70,7 @@ class node::acceptor final : public io_client {
         return false;
       }
       ++self_.watched_;
-      const auto x = connection::open(self_.loop_, fd, self_, owner_node,
+      const auto x = connection::open(self_.link_loop_, fd, self_, owner_node,
                                       false);
       self_.connections_.insert(x);
       x->begin();
@@ -99,7 +99,10 @@ struct node::barrier {
   bool asked = false;
 };
 
-node::node(io_loop& loop, node_id self) : loop_(loop), self_(self) {}
+node::node(io_loop& loop, io_loop& link_loop, node_id self)
+  : loop_(loop),
+    link_loop_(link_loop),
+    self_(self) {}
 
 node::~node() = default;
 
@@ -216,25 +219,31 @@ void node::greet(const connection_ptr& to) {
 }
 
 carrier_ptr node::connect(node_id peer) {
+  try {
+    return connection_to(peer);
+  } catch (const timeout_error& x) {
+    on_fault(peer, x.what());
+  } catch (const error& x) {
+    on_fault(self_ != owner_node ? self_ : peer, x.what());
+  }
+  return nullptr;
+}
+
+connection_ptr node::connection_to(node_id peer) {
   const std::lock_guard guard{connections_mutex_};
   if (closed_ || gone_.contains(peer))
     return nullptr;
   auto& known = outgoing_[peer];
   if (known)
     return known;
-  try {
-    const int fd = connect_to(socket_path(sockets_path_, peer),
-                              std::chrono::steady_clock::now() + connect_time);
-    ++watched_;
-    known = connection::open(loop_, fd, *this, peer, true);
-    connections_.insert(known);
-    known->begin();
-  } catch (const error& x) {
-    // Most likely it has just ended, which the owner is about to tell.
-    log(log_level::debug, logger,
-        "could not reach process " + std::to_string(peer) + ": " + x.what());
-    return nullptr;
-  }
+  const int fd = connect_to(socket_path(sockets_path_, peer),
+                            std::chrono::steady_clock::now() + connect_time);
+  if (fd == -1)
+    return nullptr; // it has just ended, which the owner is about to tell
+  ++watched_;
+  known = connection::open(link_loop_, fd, *this, peer, true);
+  connections_.insert(known);
+  known->begin();
   greet(known);
   return known;
 }

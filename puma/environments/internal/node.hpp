@@ -67,7 +67,8 @@ class node : public port_context, public connection::listener {
  public:
   using port_ptr = std::shared_ptr<port>;
 
-  node(io_loop& loop, node_id self);
+  /// `link_loop` watches what links go over, and `loop` everything else.
+  node(io_loop& loop, io_loop& link_loop, node_id self);
 
   node(const node&) = delete;
   node& operator=(const node&) = delete;
@@ -129,13 +130,12 @@ class node : public port_context, public connection::listener {
                                const std::string& why)
     = 0;
 
-  /// A process has broken the rules on a connection that links go over.
+  /// A process has broken the rules on a connection that links go over, or
+  /// cannot be reached although it lives.
   virtual void on_fault(node_id who, const std::string& why) = 0;
 
   /// The port of `id` is no longer used here; returns whether it may go.
   virtual bool may_leave(const port& x) = 0;
-
-  [[nodiscard]] io_loop& loop() noexcept { return loop_; }
 
   [[nodiscard]] const node_token& token() const noexcept { return token_; }
 
@@ -176,6 +176,7 @@ class node : public port_context, public connection::listener {
     failure error;
   };
 
+  connection_ptr connection_to(node_id peer);
   [[nodiscard]] bool may_say_more(node_id who);
   void act_on_gone();
   void greet(const connection_ptr& to);
@@ -184,6 +185,7 @@ class node : public port_context, public connection::listener {
   void finish_syncs_of(const connection& lost);
 
   io_loop& loop_;
+  io_loop& link_loop_;
   const node_id self_;
   std::string sockets_path_;
   node_token token_{};

@@ -92,6 +92,8 @@ runtime_core::runtime_core(const runtime_options& options, scheduling how)
 runtime_core::~runtime_core() {
   const bool down = shut_down();
   processes_.reset();
+  if (link_loop_)
+    link_loop_->stop();
   if (!down) {
     static_cast<void>(system_.release());
     static_cast<void>(config_.release());
@@ -141,9 +143,10 @@ task* runtime_core::launch(const registry::record_ptr& record) {
 
 home_node& runtime_core::processes() {
   auto& on = loop();
+  auto& links_on = link_loop();
   const std::lock_guard guard{processes_mutex_};
   if (!processes_)
-    processes_ = std::make_unique<home_node>(on, *registry_);
+    processes_ = std::make_unique<home_node>(on, links_on, *registry_);
   return *processes_;
 }
 
@@ -157,6 +160,19 @@ io_loop& runtime_core::loop() {
     loop_ = make_middleman_loop(*system_);
   }
   return *loop_;
+}
+
+io_loop& runtime_core::link_loop() {
+  auto& base = loop();
+  const std::lock_guard guard{processes_mutex_};
+  if (!link_loop_) {
+    link_loop_ = polled_loop::make(base);
+    static_cast<caf::scheduler::coordinator<parking_policy>&>(
+      system_->scheduler())
+      .data()
+      .set_poller(link_loop_);
+  }
+  return *link_loop_;
 }
 
 bool runtime_core::shut_down() noexcept {

@@ -4,6 +4,7 @@
 
 #include "puma/actors/internal/registry.hpp"
 #include "puma/environments/internal/io_loop.hpp"
+#include "puma/environments/internal/polled_loop.hpp"
 #include "puma/environments/runtime.hpp"
 
 #include <caf/actor_system.hpp>
@@ -53,6 +54,10 @@ class runtime_core {
   /// Returns the loop for connections to other processes; made on first use.
   [[nodiscard]] io_loop& loop();
 
+  /// Returns that for connections that values go over, which idle workers of
+  /// the scheduler look after; made on first use.
+  [[nodiscard]] io_loop& link_loop();
+
   [[nodiscard]] run_report report() const;
 
   /// Stops everything, as the destructor does. Returns false if something did
@@ -73,6 +78,7 @@ class runtime_core {
   std::shared_ptr<run_starter> local_;
   std::mutex processes_mutex_;
   std::unique_ptr<io_loop> loop_;
+  std::shared_ptr<polled_loop> link_loop_;
   std::unique_ptr<home_node> processes_;
   bool is_down_ = false;
 };

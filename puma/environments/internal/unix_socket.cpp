@@ -91,6 +91,8 @@ int connect_to(const std::string& path,
                    sizeof(address))
          < 0) {
     // It never is under way: it succeeds at once, or the backlog is full.
+    if (errno == ECONNREFUSED || errno == ENOENT)
+      return -1;
     if (errno != EAGAIN && errno != EINTR)
       fail(what, errno);
     if (std::chrono::steady_clock::now() >= deadline)

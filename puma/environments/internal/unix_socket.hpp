@@ -15,9 +15,10 @@ namespace puma::internal {
 /// this user, and root, can ever connect. Throws `error`.
 int listen_at(const std::string& path);
 
-/// Connects to a socket that listens at `path`. Waits while the listener has
-/// too many connections to accept: throws `timeout_error` when that lasts until
-/// `deadline`, and `error` at once for any other reason.
+/// Connects to a socket that listens at `path`; returns -1 when nobody listens
+/// there. Waits while the listener has too many connections to accept: throws
+/// `timeout_error` when that lasts until `deadline`, and `error` at once for
+/// any other reason.
 int connect_to(const std::string& path,
                std::chrono::steady_clock::time_point deadline);
 

@@ -34,8 +34,8 @@ int run_worker(const worker_options& options) {
     return exit_orphaned;
   set_log_level(options.level);
   runtime_core core{{.threads = options.threads}};
-  worker_node self{core.loop(), core.all(), core.local(), options.self,
-                   worker_descriptor};
+  worker_node self{core.loop(),  core.link_loop(), core.all(),
+                   core.local(), options.self,     worker_descriptor};
   if (!self.wait_for_exit()) {
     // Nobody is left to tell anything to.
     std::_Exit(exit_orphaned);

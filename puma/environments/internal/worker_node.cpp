@@ -85,10 +85,10 @@ class worker_node::run final : public run_observer,
   std::vector<std::function<void()>> waiting_;
 };
 
-worker_node::worker_node(io_loop& loop, registry& runs,
+worker_node::worker_node(io_loop& loop, io_loop& link_loop, registry& runs,
                          std::shared_ptr<run_starter> starter, node_id self,
                          int descriptor)
-  : node(loop, self),
+  : node(loop, link_loop, self),
     runs_(runs),
     starter_(std::move(starter)),
     control_(open_control(descriptor, owner_node)) {
@@ -195,9 +195,9 @@ void worker_node::on_start(run_id id, decoder& in) {
       throw usage_error{
         "this process does not know how to make it; is it "
         "in a library that is loaded later?"};
-    imported_ = &observer->ports;
+    imported() = &observer->ports;
     auto recipe = make(in);
-    imported_ = nullptr;
+    imported() = nullptr;
     if (!recipe)
       throw error{"its arguments cannot be read: " + in.error()};
     auto record = runs_.prepare(starter_, own_thread, std::move(recipe),
@@ -208,7 +208,7 @@ void worker_node::on_start(run_id id, decoder& in) {
     }
     runs_.start(record);
   } catch (const std::exception&) {
-    imported_ = nullptr;
+    imported() = nullptr;
     forget(id);
     const failure reason{std::current_exception(), key.type, "start"};
     report_end(id, &reason, true);
@@ -329,9 +329,14 @@ worker_node::import_buffer(decoder& from, const detail::value_ops& ops) {
     add(x);
   }
   tell(node_frame::join, handle.id, encoder{});
-  if (imported_)
-    imported_->push_back(x);
+  if (auto* list = imported())
+    list->push_back(x);
   return x->core();
+}
+
+std::vector<node::port_ptr>*& worker_node::imported() noexcept {
+  thread_local std::vector<port_ptr>* instance = nullptr;
+  return instance;
 }
 
 void worker_node::on_fault(node_id who, const std::string& why) {

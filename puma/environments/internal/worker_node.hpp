@@ -20,7 +20,7 @@ class worker_node final : public node {
   using run_id = std::uint64_t;
 
   /// `descriptor` leads to the owner.
-  worker_node(io_loop& loop, registry& runs,
+  worker_node(io_loop& loop, io_loop& link_loop, registry& runs,
               std::shared_ptr<run_starter> starter, node_id self,
               int descriptor);
 
@@ -57,6 +57,10 @@ class worker_node final : public node {
   void report_end(run_id id, const failure* error, bool untaken);
   void forget(run_id id);
 
+  /// Gets the ports of handles that this thread decodes, while it starts a
+  /// runnable; otherwise null.
+  static std::vector<port_ptr>*& imported() noexcept;
+
   registry& runs_;
   const std::shared_ptr<run_starter> starter_;
   connection_ptr control_;
@@ -65,7 +69,6 @@ class worker_node final : public node {
   std::condition_variable changed_;
   phase phase_ = phase::at_work;
   std::map<run_id, registry::record_ptr> live_;
-  std::vector<port_ptr>* imported_ = nullptr; // by the start that is under way
 };
 
 } // namespace puma::internal

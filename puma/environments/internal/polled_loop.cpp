@@ -1,0 +1,311 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "puma/environments/internal/polled_loop.hpp"
+
+#include "puma/base/error.hpp"
+
+#include <cerrno>
+#include <chrono>
+#include <cstring>
+#include <string>
+#include <utility>
+
+#include <sys/epoll.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+namespace puma::internal {
+
+namespace {
+
+/// An answer of another process that does not have to be woken, or only once,
+/// comes within this time.
+constexpr cycles poll_time = about_microseconds(50);
+
+/// After so long without anything nobody is waiting for an answer.
+constexpr cycles hot_time = about_microseconds(500);
+
+/// After so many times in vain, only one of as many tries is made.
+constexpr std::uint32_t most_misses = 8;
+
+/// What a worker that has got a long job may keep waiting.
+constexpr std::chrono::microseconds tick_time{250};
+
+constexpr int most_events = 16;
+
+void set_timer(int timer, std::chrono::nanoseconds period) noexcept {
+  itimerspec when{};
+  when.it_interval.tv_nsec = when.it_value.tv_nsec = period.count();
+  ::timerfd_settime(timer, 0, &when, nullptr);
+}
+
+[[noreturn]] void fail(const char* what) {
+  throw error{std::string{"runtime: could not make "} + what + ": "
+              + std::strerror(errno)};
+}
+
+} // namespace
+
+/// One descriptor.
+class polled_loop::entry final : public handle,
+                                 public std::enable_shared_from_this<entry> {
+ public:
+  entry(polled_loop& loop, int descriptor, std::shared_ptr<io_client> whom)
+    : client(std::move(whom)),
+      loop_(loop),
+      descriptor_(descriptor) {}
+
+  void want_write() override { control(EPOLL_CTL_MOD, EPOLLIN | EPOLLOUT); }
+
+  void start() { control(EPOLL_CTL_ADD, EPOLLIN); }
+
+  void stop_write() { control(EPOLL_CTL_MOD, EPOLLIN); }
+
+  void remove() override {
+    {
+      const std::lock_guard guard{loop_.mutex_};
+      if (over.exchange(true))
+        return;
+      ::epoll_ctl(loop_.set_, EPOLL_CTL_DEL, descriptor_, nullptr);
+      loop_.removed_.push_back(shared_from_this());
+    }
+    loop_.post([self = loop_.shared_from_this()] { self->round(); });
+  }
+
+  void close() noexcept { ::close(descriptor_); }
+
+  std::shared_ptr<io_client> client;
+  std::atomic<bool> over{false};
+
+ private:
+  void control(int what, std::uint32_t events) {
+    const std::lock_guard guard{loop_.mutex_};
+    if (over)
+      return;
+    epoll_event event{};
+    event.events = events;
+    event.data.ptr = this;
+    ::epoll_ctl(loop_.set_, what, descriptor_, &event);
+  }
+
+  polled_loop& loop_; // outlives all entries, which it holds
+  const int descriptor_;
+};
+
+/// Told by the other loop that something is there while no worker attends.
+class polled_loop::set_watcher final : public io_client {
+ public:
+  explicit set_watcher(std::shared_ptr<polled_loop> loop)
+    : loop_(std::move(loop)) {}
+
+  bool on_readable() override {
+    loop_->round();
+    return true;
+  }
+
+  bool on_writable() override { return false; }
+
+  void on_removed() override { loop_ = nullptr; }
+
+ private:
+  std::shared_ptr<polled_loop> loop_;
+};
+
+/// Told by the other loop that it is time to look after workers that attend.
+class polled_loop::tick_watcher final : public io_client {
+ public:
+  explicit tick_watcher(std::shared_ptr<polled_loop> loop)
+    : loop_(std::move(loop)) {}
+
+  bool on_readable() override {
+    loop_->on_tick();
+    return true;
+  }
+
+  bool on_writable() override { return false; }
+
+  void on_removed() override { loop_ = nullptr; }
+
+ private:
+  std::shared_ptr<polled_loop> loop_;
+};
+
+std::shared_ptr<polled_loop> polled_loop::make(io_loop& base) {
+  auto result = std::make_shared<polled_loop>(base);
+  result->begin();
+  return result;
+}
+
+polled_loop::polled_loop(io_loop& base) : base_(base) {
+  set_ = ::epoll_create1(EPOLL_CLOEXEC);
+  if (set_ == -1)
+    fail("an epoll set");
+}
+
+polled_loop::~polled_loop() {
+  ::close(set_);
+}
+
+void polled_loop::begin() {
+  outer_ = ::epoll_create1(EPOLL_CLOEXEC);
+  if (outer_ == -1)
+    fail("an epoll set");
+  outer_handle_ = base_.watch(
+    outer_, std::make_shared<set_watcher>(shared_from_this()));
+  epoll_event event{};
+  event.events = EPOLLIN;
+  if (::epoll_ctl(outer_, EPOLL_CTL_ADD, set_, &event) == -1)
+    fail("a nested epoll set");
+  tick_ = ::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+  if (tick_ == -1)
+    fail("a timer");
+  tick_handle_ = base_.watch(
+    tick_, std::make_shared<tick_watcher>(shared_from_this()));
+  base_.start(outer_handle_);
+  base_.start(tick_handle_);
+}
+
+void polled_loop::stop() {
+  const std::lock_guard guard{mask_mutex_};
+  if (std::exchange(stopped_, true))
+    return;
+  outer_handle_->remove();
+  tick_handle_->remove();
+}
+
+io_loop::handle_ptr polled_loop::watch(int descriptor,
+                                       std::shared_ptr<io_client> client) {
+  auto result = std::make_shared<entry>(*this, descriptor, std::move(client));
+  const std::lock_guard guard{mutex_};
+  entries_.insert(result);
+  count_.store(entries_.size(), std::memory_order_relaxed);
+  return result;
+}
+
+void polled_loop::start(const handle_ptr& x) {
+  static_cast<entry&>(*x).start();
+}
+
+void polled_loop::post(std::function<void()> what) {
+  base_.post(std::move(what));
+}
+
+// -- events -------------------------------------------------------------------
+
+void polled_loop::round() {
+  const std::lock_guard guard{round_mutex_};
+  handle_events();
+}
+
+bool polled_loop::handle_events() {
+  epoll_event events[most_events];
+  const int n = ::epoll_wait(set_, events, most_events, 0);
+  for (int i = 0; i < n; ++i) {
+    auto& x = *static_cast<entry*>(events[i].data.ptr);
+    const auto what = events[i].events;
+    if ((what & ~std::uint32_t{EPOLLOUT}) != 0 && !x.over
+        && !x.client->on_readable())
+      x.remove();
+    if ((what & EPOLLOUT) != 0 && !x.over) {
+      // Before it is asked: somebody may want to write right after.
+      x.stop_write();
+      if (x.client->on_writable())
+        x.want_write();
+    }
+  }
+  bury();
+  if (n > 0)
+    last_event_.store(read_cycles(), std::memory_order_relaxed);
+  return n > 0;
+}
+
+void polled_loop::bury() {
+  std::vector<std::shared_ptr<entry>> gone;
+  {
+    const std::lock_guard guard{mutex_};
+    if (removed_.empty())
+      return;
+    gone.swap(removed_);
+    for (auto& x : gone)
+      entries_.erase(x);
+    count_.store(entries_.size(), std::memory_order_relaxed);
+  }
+  for (auto& x : gone) {
+    x->close();
+    x->client->on_removed();
+    x->client = nullptr;
+  }
+}
+
+// -- polling ------------------------------------------------------------------
+
+void polled_loop::set_attended(bool x) noexcept {
+  epoll_event event{};
+  event.events = x ? 0u : std::uint32_t{EPOLLIN};
+  ::epoll_ctl(outer_, EPOLL_CTL_MOD, set_, &event);
+  attended_.store(x, std::memory_order_relaxed);
+}
+
+cycles polled_loop::attend() noexcept {
+  if (count_.load(std::memory_order_relaxed) == 0
+      || read_cycles() - last_event_.load(std::memory_order_relaxed) > hot_time)
+    return 0;
+  const auto misses = misses_.load(std::memory_order_relaxed);
+  if (misses >= most_misses && misses % most_misses != 0) {
+    misses_.fetch_add(1, std::memory_order_relaxed);
+    return 0;
+  }
+  const std::lock_guard guard{mask_mutex_};
+  if (stopped_)
+    return 0;
+  if (!attended_.load(std::memory_order_relaxed))
+    set_attended(true);
+  return poll_time;
+}
+
+bool polled_loop::poll() noexcept {
+  polls_.fetch_add(1, std::memory_order_relaxed);
+  if (!round_mutex_.try_lock())
+    return false;
+  const std::lock_guard guard{round_mutex_, std::adopt_lock};
+  const bool result = handle_events();
+  if (result)
+    misses_.store(0, std::memory_order_relaxed);
+  return result;
+}
+
+void polled_loop::stay() noexcept {
+  if (ticking_.load(std::memory_order_relaxed))
+    return;
+  const std::lock_guard guard{mask_mutex_};
+  if (stopped_ || !attended_.load(std::memory_order_relaxed)
+      || ticking_.exchange(true))
+    return;
+  set_timer(tick_, tick_time);
+}
+
+void polled_loop::note_miss() noexcept {
+  misses_.fetch_add(1, std::memory_order_relaxed);
+}
+
+void polled_loop::leave() noexcept {
+  const std::lock_guard guard{mask_mutex_};
+  if (!stopped_ && attended_.load(std::memory_order_relaxed))
+    set_attended(false);
+}
+
+void polled_loop::on_tick() {
+  std::uint64_t times = 0;
+  static_cast<void>(::read(tick_, &times, sizeof(times)));
+  const std::lock_guard guard{mask_mutex_};
+  const auto polls = polls_.load(std::memory_order_relaxed);
+  const bool attended = attended_.load(std::memory_order_relaxed);
+  if (attended && std::exchange(polls_seen_, polls) != polls)
+    return;
+  set_timer(tick_, {});
+  ticking_.store(false, std::memory_order_relaxed);
+  if (attended)
+    set_attended(false);
+}
+
+} // namespace puma::internal
