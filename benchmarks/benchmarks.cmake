@@ -24,6 +24,7 @@ puma_bench_program(
   LIBRARIES
   CLI11::CLI11)
 
+puma_bench_program(caf_round_trip SOURCES caf_round_trip.cpp)
 puma_bench_program(puma-soak SOURCES soak.cpp LIBRARIES CLI11::CLI11)
 
 # As above: keeps each workload alive and says nothing about speed.

@@ -39,6 +39,9 @@ namespace fs = std::filesystem;
 using namespace std::chrono_literals;
 using steady = std::chrono::steady_clock;
 
+/// Longer than this takes a round only where something waits for a time-out, or
+/// on a busy machine.
+constexpr double slow_round_s = 2;
 constexpr auto round_limit = 30s;
 constexpr auto step_limit = 10s; // tells more than the watchdog can
 
@@ -646,7 +649,10 @@ int main(int argc, char** argv) {
       fs::remove_all(directory.path(), ignored);
       std::_Exit(1);
     }
-    all.slowest_s = std::max(all.slowest_s, passed() - start);
+    const auto took = passed() - start;
+    all.slowest_s = std::max(all.slowest_s, took);
+    if (took > slow_round_s)
+      std::cout << "soak: took " << took << " s: " << text << std::endl;
     if (passed() >= next_line) {
       std::cout << summary(all, passed()) << std::endl;
       next_line += 60;

@@ -6,6 +6,7 @@
 
 #include "puma/actors/command_driven_runnable.hpp"
 #include "puma/actors/functions.hpp"
+#include "puma/actors/late_ticks.hpp"
 #include "puma/actors/multi_buffer_servicing_runnable.hpp"
 #include "puma/actors/runnable.hpp"
 #include "puma/actors/runner.hpp"

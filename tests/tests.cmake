@@ -64,7 +64,7 @@ puma_test(
   virtual_environment_test
   LABEL unit
   SOURCES $<TARGET_OBJECTS:environment_tests> support/environments_virtual.cpp
-          actors/pausing_test.cpp)
+          actors/pausing_test.cpp actors/ticking_test.cpp)
 
 puma_test(
   thread_environment_test

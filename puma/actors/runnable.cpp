@@ -37,6 +37,35 @@ void runnable::check_scope(const char* what) const {
                       + " may only be called in its constructor and hooks"};
 }
 
+void runnable::set_tick_interval(std::chrono::nanoseconds interval,
+                                 late_ticks late) {
+  check_scope("set_tick_interval");
+  if (interval.count() <= 0)
+    throw usage_error{"runnable '" + name_
+                      + "': the tick interval must be positive"};
+  host_.ticks().schedule.set_interval(interval, late);
+}
+
+void runnable::resume_ticks() {
+  check_scope("resume_ticks");
+  auto& ticks = host_.ticks().schedule;
+  if (!ticks.has_interval())
+    throw usage_error{"runnable '" + name_
+                      + "': resume_ticks needs an interval; call "
+                        "set_tick_interval first"};
+  ticks.resume(internal::current_time());
+}
+
+void runnable::pause_ticks() {
+  check_scope("pause_ticks");
+  host_.ticks().schedule.pause();
+}
+
+std::uint64_t runnable::missed_ticks() const {
+  check_scope("missed_ticks");
+  return host_.ticks().schedule.missed();
+}
+
 void sleep_for(std::chrono::nanoseconds duration) {
   const auto deadline = internal::deadline_after(duration);
   auto* running = internal::party::current();

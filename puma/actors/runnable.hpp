@@ -3,9 +3,11 @@
 #pragma once
 
 #include "puma/actors/detail/hosting.hpp"
+#include "puma/actors/late_ticks.hpp"
 #include "puma/buffers/buffer.hpp"
 
 #include <chrono>
+#include <cstdint>
 #include <string>
 #include <utility>
 
@@ -38,6 +40,24 @@ class runnable {
 
   [[nodiscard]] const std::string& name() const noexcept { return name_; }
 
+  // -- ticks; to be called in the constructor or from a hook ------------------
+
+  /// Sets the time between two calls of `on_tick`, which must be positive:
+  /// otherwise throws `usage_error`. While it ticks, the new interval counts
+  /// from the last tick. Does not start to tick.
+  void set_tick_interval(std::chrono::nanoseconds interval,
+                         late_ticks late = late_ticks::skip);
+
+  /// Starts to tick: first after one interval. Without an interval throws
+  /// `usage_error`; does nothing while it ticks.
+  void resume_ticks();
+
+  /// Stops ticking, until `resume_ticks`.
+  void pause_ticks();
+
+  /// Returns how many ticks did not come because they were late.
+  [[nodiscard]] std::uint64_t missed_ticks() const;
+
  protected:
   /// Opens an output. To be called in the constructor or from a hook; from
   /// anywhere else it is a `usage_error`.
@@ -50,6 +70,16 @@ class runnable {
 
   /// Called once, before anything else.
   virtual void on_start() {}
+
+  /// Called at each tick. `when` is the time at which it was due, which is a
+  /// multiple of the interval after the first one, however late the call comes.
+  /// All processes of a host have this clock. Neither values nor commands shift
+  /// the schedule, and a tick does not wait behind values; the running hook is
+  /// finished first. Ticks end with the runnable, and without inputs when the
+  /// program drains.
+  virtual void on_tick(std::chrono::steady_clock::time_point when) {
+    static_cast<void>(when);
+  }
 
   /// Called when an error ends this runnable: its own, or one that arrived at
   /// an input. Returning true says that it has been handled: outputs complete

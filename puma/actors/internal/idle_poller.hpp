@@ -26,12 +26,11 @@ class idle_poller {
   /// Handles what is there. Returns whether there was something.
   virtual bool poll() noexcept = 0;
 
-  /// The worker goes to work, or another one works; they are likely to poll
-  /// again.
-  virtual void stay() noexcept = 0;
-
   /// No worker is going to poll.
   virtual void leave() noexcept = 0;
+
+  /// Others need the processor.
+  virtual void note_crowd() noexcept = 0;
 
   /// The time to poll was in vain.
   virtual void note_miss() noexcept = 0;

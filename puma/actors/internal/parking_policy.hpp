@@ -74,6 +74,7 @@ class parking_policy : public caf::policy::unprofiled {
     std::atomic<std::uint32_t> active{0};
     std::atomic<bool> somebody_dozes{false};
     std::atomic<bool> somebody_looks{false};
+    std::atomic<bool> looker_polls{false}; // which may take a while
 
     /// To be called once at most.
     void set_poller(std::shared_ptr<idle_poller> x) {
@@ -106,7 +107,8 @@ class parking_policy : public caf::policy::unprofiled {
     all.injected.push_back(job);
     // A worker that looks for it finds it without being woken: before it
     // sleeps, it looks once more.
-    if (!all.somebody_looks.load(std::memory_order_seq_cst))
+    if (!all.somebody_looks.load(std::memory_order_seq_cst)
+        || all.looker_polls.load(std::memory_order_seq_cst))
       all.idle.notify_one();
   }
 
@@ -167,6 +169,9 @@ class parking_policy : public caf::policy::unprofiled {
 
   /// To sleep and be notified costs more than this on both sides.
   static constexpr cycles look_time = about_microseconds(15);
+
+  /// Others who have a time slice of their own take at least this.
+  static constexpr cycles crowd_time = about_microseconds(500);
 
   /// Between jobs.
   static constexpr cycles poll_interval = about_microseconds(5);
@@ -256,6 +261,15 @@ class parking_policy : public caf::policy::unprofiled {
     poller.poll();
   }
 
+  /// Lets others run on this core: they may be the ones that make what is
+  /// waited for. Returns false when they are so many that it is better to
+  /// sleep, because the kernel prefers those who are woken.
+  static bool give_way() {
+    const auto before = read_cycles();
+    std::this_thread::yield();
+    return read_cycles() - before < crowd_time;
+  }
+
   /// Spins for a moment, one worker at a time, without touching what busy
   /// workers use.
   template <class Worker>
@@ -268,27 +282,30 @@ class parking_policy : public caf::policy::unprofiled {
     const auto polling = poller ? poller->attend() : 0;
     const auto limit = polling != 0 ? polling : look_time;
     const auto start = read_cycles();
+    bool crowded = false;
     do {
+      if (polling != 0)
+        all.looker_polls.store(true, std::memory_order_seq_cst);
       job = all.injected.pop_front();
       if (!job && polling != 0) {
         poll(self, *poller);
         job = d(self).queue.pop_front();
-        // What is waited for may have to be made on this very core.
-        if (!job)
-          std::this_thread::yield();
+        crowded = !job && !give_way();
       }
+      if (polling != 0)
+        all.looker_polls.store(false, std::memory_order_seq_cst);
       for (int i = 0; !job && i != 16; ++i)
         relax_cpu();
-    } while (!job && read_cycles() - start < limit);
+    } while (!job && !crowded && read_cycles() - start < limit);
     all.somebody_looks.store(false, std::memory_order_seq_cst);
-    if (poller && poller->attended()) {
-      if (job || all.active.load(std::memory_order_relaxed) != 0)
-        poller->stay();
-      else
-        poller->leave();
-      if (!job && polling != 0)
-        poller->note_miss();
-    }
+    if (crowded)
+      poller->note_crowd();
+    // Whoever works is likely to poll again.
+    if (!job && poller && poller->attended()
+        && all.active.load(std::memory_order_relaxed) == 0)
+      poller->leave();
+    if (!job && polling != 0)
+      poller->note_miss();
     if (job && all.injected.size() != 0)
       all.idle.notify_one();
     return job;

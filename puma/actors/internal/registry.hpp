@@ -3,6 +3,7 @@
 #pragma once
 
 #include "puma/actors/internal/run_record.hpp"
+#include "puma/base/internal/alarm_clock.hpp"
 #include "puma/base/internal/parker.hpp"
 #include "puma/buffers/internal/queue.hpp"
 #include "puma/buffers/internal/waiting.hpp"
@@ -110,6 +111,9 @@ class registry : public std::enable_shared_from_this<registry> {
   void adopt(const std::shared_ptr<queue>& x);
   [[nodiscard]] std::vector<std::shared_ptr<queue>> buffers() const;
 
+  /// What wakes runnables for their ticks.
+  [[nodiscard]] alarm_clock& alarms() noexcept { return alarms_; }
+
   std::chrono::nanoseconds teardown_timeout{std::chrono::seconds{30}};
 
  private:
@@ -136,6 +140,7 @@ class registry : public std::enable_shared_from_this<registry> {
   time_point teardown_until_{}; // of the teardowns in a row
   std::optional<time_point> last_teardown_end_; // tells where a row ends
   bool closed_ = false;
+  alarm_clock alarms_;
 };
 
 } // namespace puma::internal

@@ -269,6 +269,12 @@ void task::set_source(source_runnable& x) noexcept {
   source_ = &x;
 }
 
+ticker& task::ticks() {
+  if (!ticker_)
+    ticker_ = std::make_unique<ticker>(*this, record_->owner->alarms());
+  return *ticker_;
+}
+
 // -- a slice ------------------------------------------------------------------
 
 task::outcome task::run_slice() {
@@ -281,6 +287,8 @@ task::outcome task::run_slice() {
         result = work();
       if (result != outcome::ended)
         pause();
+      if (ticker_)
+        ticker_->update();
     }
     pending_.fire(urgency::last_act);
     if (result != outcome::idle)
@@ -304,6 +312,8 @@ void task::take_signals(wake::bits seen) noexcept {
   if ((seen & wake::data) != 0)
     for (auto& in : inputs_)
       in->end->set_busy();
+  if ((seen & wake::tick) != 0 && ticker_)
+    ticker_->alarm_came();
   if ((seen & wake::mail) != 0 && !handle_mail())
     stopping_ = true;
 }
@@ -349,6 +359,12 @@ task::outcome task::work() {
   try {
     if (stopping_ || (bits_.load(std::memory_order_relaxed) & wake::stop) != 0)
       return end({});
+    // Not kept waiting by values, nor by outputs without room. After each one
+    // it is the others' turn.
+    if (ticker_ && give_tick())
+      bits_.fetch_or(wake::tick, std::memory_order_relaxed);
+    if ((bits_.load(std::memory_order_relaxed) & wake::stop) != 0)
+      return end({});
     if ((bits_.load(std::memory_order_relaxed) & blocked) != 0
         && !drain_outboxes())
       return outcome::idle;
@@ -376,6 +392,20 @@ std::optional<task::outcome> task::interrupted() {
     return std::nullopt;
   // An outbox is not empty: room will wake the task, unless there is some now.
   return drain_outboxes() ? std::nullopt : std::optional{outcome::idle};
+}
+
+bool task::give_tick() {
+  auto& ticks = ticker_->schedule;
+  // What is made at each tick comes from nobody else.
+  if (draining_ && inputs_.empty())
+    ticks.pause();
+  const auto now = current_time();
+  const auto when = ticks.take(now);
+  if (!when)
+    return false;
+  const activity_guard doing{*this, "on_tick"};
+  object_->on_tick(*when);
+  return ticks.next() <= now;
 }
 
 task::outcome task::service_inputs(slice_clock& clock) {
@@ -541,6 +571,7 @@ task::outcome task::end(std::optional<failure> error) {
   close_outputs(error && !settled ? &*error : nullptr, passed_on);
   activity_.store("destructor", std::memory_order_relaxed);
   object_.reset();
+  ticker_.reset();
   inputs_.clear();
   for (auto* x : std::exchange(outputs_, {}))
     x->orphan();

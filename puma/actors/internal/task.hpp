@@ -4,6 +4,7 @@
 
 #include "puma/actors/detail/hosting.hpp"
 #include "puma/actors/internal/run_record.hpp"
+#include "puma/actors/internal/ticker.hpp"
 #include "puma/actors/runnable.hpp"
 #include "puma/buffers/internal/inlet.hpp"
 #include "puma/buffers/internal/outlet.hpp"
@@ -73,6 +74,9 @@ class task : public party, public hosted {
   void require_input() noexcept;
   void set_source(source_runnable& x) noexcept;
 
+  /// Returns the ticks of the runnable; made on first use.
+  ticker& ticks();
+
   // -- implementation of party ------------------------------------------------
 
   bool arm(wake::bits what) noexcept override;
@@ -114,6 +118,7 @@ class task : public party, public hosted {
   void take_signals(wake::bits seen) noexcept;
   outcome work();
   std::optional<outcome> interrupted();
+  bool give_tick();
   outcome service_inputs(slice_clock& clock);
   std::optional<outcome> service_window(input& in, slice_clock& clock);
   outcome service_source(slice_clock& clock);
@@ -136,9 +141,9 @@ class task : public party, public hosted {
   static constexpr wake::bits reshaped = 1u << 9; // outputs came or went
   static constexpr wake::bits signals = wake::data | wake::room | wake::stop
                                         | wake::drain | wake::mail
-                                        | wake::change;
+                                        | wake::change | wake::tick;
   static constexpr wake::bits attention = wake::stop | wake::drain | wake::mail
-                                          | blocked | reshaped;
+                                          | wake::tick | blocked | reshaped;
 
   std::atomic<std::uint32_t> bits_;
   const bool may_wait_;
@@ -152,6 +157,7 @@ class task : public party, public hosted {
   record_ptr record_;
   std::unique_ptr<runnable> object_;
   source_runnable* source_ = nullptr;
+  std::unique_ptr<ticker> ticker_; // once it has an interval
   std::vector<std::unique_ptr<input>> inputs_;
   std::size_t next_input_ = 0;
   std::size_t open_inputs_ = 0;

@@ -26,6 +26,7 @@ port::port(port_context& context, buffer_id id, detail::buffer_core_ptr core,
   held_ = held;
   auto& q = *queue_;
   const guard lock{q.mutex_};
+  q.port_ = this;
   q.away_ = true;
   q.opening_ = true;
   q.bound_ = 0;

@@ -319,10 +319,10 @@ void connection::on_removed() {
     lost_ = true;
     woken.swap(waiting_);
   }
-  listener_.on_lost(shared_from_this(), why_lost_);
   for (auto& x : woken)
     if (auto who = x.lock())
       who->signal(wake::data);
+  listener_.on_lost(shared_from_this(), why_lost_);
 }
 
 } // namespace puma::internal

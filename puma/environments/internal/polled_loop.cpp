@@ -25,23 +25,22 @@ constexpr cycles poll_time = about_microseconds(50);
 /// After so long without anything nobody is waiting for an answer.
 constexpr cycles hot_time = about_microseconds(500);
 
+/// How long nobody polls once others have needed the processor.
+constexpr cycles crowd_time = about_microseconds(100'000);
+
 /// After so many times in vain, only one of as many tries is made.
 constexpr std::uint32_t most_misses = 8;
 
 /// What a worker that has got a long job may keep waiting.
 constexpr std::chrono::microseconds tick_time{250};
 
-constexpr int most_events = 16;
+/// Handled before the worker looks for jobs again.
+constexpr int most_events = 4;
 
 void set_timer(int timer, std::chrono::nanoseconds period) noexcept {
   itimerspec when{};
   when.it_interval.tv_nsec = when.it_value.tv_nsec = period.count();
   ::timerfd_settime(timer, 0, &when, nullptr);
-}
-
-[[noreturn]] void fail(const char* what) {
-  throw error{std::string{"runtime: could not make "} + what + ": "
-              + std::strerror(errno)};
 }
 
 } // namespace
@@ -57,7 +56,10 @@ class polled_loop::entry final : public handle,
 
   void want_write() override { control(EPOLL_CTL_MOD, EPOLLIN | EPOLLOUT); }
 
-  void start() { control(EPOLL_CTL_ADD, EPOLLIN); }
+  void start() {
+    if (!control(EPOLL_CTL_ADD, EPOLLIN))
+      remove();
+  }
 
   void stop_write() { control(EPOLL_CTL_MOD, EPOLLIN); }
 
@@ -78,14 +80,14 @@ class polled_loop::entry final : public handle,
   std::atomic<bool> over{false};
 
  private:
-  void control(int what, std::uint32_t events) {
+  bool control(int what, std::uint32_t events) {
     const std::lock_guard guard{loop_.mutex_};
     if (over)
-      return;
+      return true;
     epoll_event event{};
     event.events = events;
     event.data.ptr = this;
-    ::epoll_ctl(loop_.set_, what, descriptor_, &event);
+    return ::epoll_ctl(loop_.set_, what, descriptor_, &event) == 0;
   }
 
   polled_loop& loop_; // outlives all entries, which it holds
@@ -136,10 +138,21 @@ std::shared_ptr<polled_loop> polled_loop::make(io_loop& base) {
   return result;
 }
 
-polled_loop::polled_loop(io_loop& base) : base_(base) {
-  set_ = ::epoll_create1(EPOLL_CLOEXEC);
-  if (set_ == -1)
-    fail("an epoll set");
+polled_loop::polled_loop(io_loop& base)
+  : base_(base),
+    set_(::epoll_create1(EPOLL_CLOEXEC)),
+    outer_(::epoll_create1(EPOLL_CLOEXEC)),
+    tick_(::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK)) {
+  epoll_event event{};
+  event.events = EPOLLIN;
+  if (tick_ != -1 && ::epoll_ctl(outer_, EPOLL_CTL_ADD, set_, &event) == 0)
+    return;
+  const auto text = std::string{"runtime: could not watch connections: "}
+                    + std::strerror(errno);
+  for (auto fd : {set_, outer_, tick_})
+    if (fd != -1)
+      ::close(fd);
+  throw error{text};
 }
 
 polled_loop::~polled_loop() {
@@ -147,18 +160,8 @@ polled_loop::~polled_loop() {
 }
 
 void polled_loop::begin() {
-  outer_ = ::epoll_create1(EPOLL_CLOEXEC);
-  if (outer_ == -1)
-    fail("an epoll set");
   outer_handle_ = base_.watch(
     outer_, std::make_shared<set_watcher>(shared_from_this()));
-  epoll_event event{};
-  event.events = EPOLLIN;
-  if (::epoll_ctl(outer_, EPOLL_CTL_ADD, set_, &event) == -1)
-    fail("a nested epoll set");
-  tick_ = ::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-  if (tick_ == -1)
-    fail("a timer");
   tick_handle_ = base_.watch(
     tick_, std::make_shared<tick_watcher>(shared_from_this()));
   base_.start(outer_handle_);
@@ -231,9 +234,10 @@ void polled_loop::bury() {
     count_.store(entries_.size(), std::memory_order_relaxed);
   }
   for (auto& x : gone) {
-    x->close();
+    // First: it may be about to write.
     x->client->on_removed();
     x->client = nullptr;
+    x->close();
   }
 }
 
@@ -247,8 +251,11 @@ void polled_loop::set_attended(bool x) noexcept {
 }
 
 cycles polled_loop::attend() noexcept {
-  if (count_.load(std::memory_order_relaxed) == 0
-      || read_cycles() - last_event_.load(std::memory_order_relaxed) > hot_time)
+  if (count_.load(std::memory_order_relaxed) == 0)
+    return 0;
+  const auto now = read_cycles();
+  if (now - last_event_.load(std::memory_order_relaxed) > hot_time
+      || now - crowded_.load(std::memory_order_relaxed) < crowd_time)
     return 0;
   const auto misses = misses_.load(std::memory_order_relaxed);
   if (misses >= most_misses && misses % most_misses != 0) {
@@ -258,6 +265,8 @@ cycles polled_loop::attend() noexcept {
   const std::lock_guard guard{mask_mutex_};
   if (stopped_)
     return 0;
+  if (!std::exchange(ticking_, true))
+    set_timer(tick_, tick_time);
   if (!attended_.load(std::memory_order_relaxed))
     set_attended(true);
   return poll_time;
@@ -274,14 +283,8 @@ bool polled_loop::poll() noexcept {
   return result;
 }
 
-void polled_loop::stay() noexcept {
-  if (ticking_.load(std::memory_order_relaxed))
-    return;
-  const std::lock_guard guard{mask_mutex_};
-  if (stopped_ || !attended_.load(std::memory_order_relaxed)
-      || ticking_.exchange(true))
-    return;
-  set_timer(tick_, tick_time);
+void polled_loop::note_crowd() noexcept {
+  crowded_.store(read_cycles(), std::memory_order_relaxed);
 }
 
 void polled_loop::note_miss() noexcept {
@@ -303,7 +306,7 @@ void polled_loop::on_tick() {
   if (attended && std::exchange(polls_seen_, polls) != polls)
     return;
   set_timer(tick_, {});
-  ticking_.store(false, std::memory_order_relaxed);
+  ticking_ = false;
   if (attended)
     set_attended(false);
 }

@@ -54,8 +54,8 @@ class polled_loop final : public io_loop,
     return attended_.load(std::memory_order_relaxed);
   }
   bool poll() noexcept override;
-  void stay() noexcept override;
   void leave() noexcept override;
+  void note_crowd() noexcept override;
   void note_miss() noexcept override;
 
  private:
@@ -71,9 +71,9 @@ class polled_loop final : public io_loop,
   void set_attended(bool x) noexcept; // with mask_mutex_ locked
 
   io_loop& base_;
-  int set_ = -1;   // of all descriptors
-  int outer_ = -1; // holds `set_`, unless workers attend; owned by base_
-  int tick_ = -1;  // owned by base_
+  const int set_;   // of all descriptors
+  const int outer_; // holds `set_`, unless workers attend; owned by base_
+  const int tick_;  // while attended; owned by base_
   handle_ptr outer_handle_;
   handle_ptr tick_handle_;
 
@@ -86,11 +86,12 @@ class polled_loop final : public io_loop,
 
   std::mutex mask_mutex_;
   std::atomic<bool> attended_{false};
-  std::atomic<bool> ticking_{false};
+  bool ticking_ = false; // guarded by mask_mutex_
   std::atomic<std::uint32_t> polls_{0};
   std::uint32_t polls_seen_ = 0;
   std::atomic<std::uint32_t> misses_{0}; // in a row
   std::atomic<cycles> last_event_{0};
+  std::atomic<cycles> crowded_{0}; // when it was last
   bool stopped_ = false;
 };
 

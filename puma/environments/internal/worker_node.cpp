@@ -320,18 +320,29 @@ worker_node::import_buffer(decoder& from, const detail::value_ops& ops) {
     from.fail("a handle of a buffer of other values");
     return nullptr;
   }
-  auto x = find(handle.id);
-  if (!x) {
-    auto core = std::make_shared<detail::buffer_core>(
-      handle.name, handle.capacity, ops, handle.options);
-    x = std::make_shared<port>(*this, handle.id, std::move(core), owner_node,
-                               true);
-    add(x);
+  port_ptr x;
+  detail::buffer_core_ptr core; // keeps the port from being swept away
+  bool is_new = false;
+  {
+    // Handles may arrive in several threads at once.
+    const std::lock_guard guard{ports_mutex_};
+    auto& known = ports_[handle.id];
+    is_new = known == nullptr;
+    if (is_new)
+      known = std::make_shared<port>(
+        *this, handle.id,
+        std::make_shared<detail::buffer_core>(handle.name, handle.capacity, ops,
+                                              handle.options),
+        owner_node, true);
+    x = known;
+    core = x->core();
   }
+  if (is_new)
+    x->attach();
   tell(node_frame::join, handle.id, encoder{});
   if (auto* list = imported())
     list->push_back(x);
-  return x->core();
+  return core;
 }
 
 std::vector<node::port_ptr>*& worker_node::imported() noexcept {
