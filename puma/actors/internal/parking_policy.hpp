@@ -13,6 +13,7 @@
 #include <caf/resumable.hpp>
 #include <caf/scheduler/abstract_coordinator.hpp>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstddef>
@@ -60,7 +61,8 @@ class enqueue_here {
 /// long as some worker is busy, one of those without work only dozes: it looks
 /// around every `doze_time`, and takes a job from a worker whose jobs are long
 /// or many. A worker that leaves jobs in its queue while nobody dozes wakes
-/// someone who does.
+/// someone who does. To look around disturbs who works: while there is nothing
+/// to take, it happens less and less often.
 ///
 /// *Other processes.* A worker that looks out polls what comes in from them,
 /// and goes on to do so between jobs: see `idle_poller`.
@@ -75,6 +77,7 @@ class parking_policy : public caf::policy::unprofiled {
     std::atomic<bool> somebody_dozes{false};
     std::atomic<bool> somebody_looks{false};
     std::atomic<bool> looker_polls{false}; // which may take a while
+    std::atomic<std::uint32_t> doze_factor{1};
 
     /// To be called once at most.
     void set_poller(std::shared_ptr<idle_poller> x) {
@@ -177,6 +180,7 @@ class parking_policy : public caf::policy::unprofiled {
   static constexpr cycles poll_interval = about_microseconds(5);
 
   static constexpr std::chrono::microseconds doze_time{200};
+  static constexpr std::uint32_t most_doze_factor = 8;
 
   /// Jobs are long if a worker begins at most so many in `doze_time`, and many
   /// if so many wait. Shorter and fewer ones are better left together.
@@ -220,15 +224,20 @@ class parking_policy : public caf::policy::unprofiled {
       all.idle.announce(self->id());
       const bool doze = all.active.load(std::memory_order_relaxed) != 0
                         && !all.somebody_dozes.exchange(true);
+      auto factor = all.doze_factor.load(std::memory_order_relaxed);
       job = find_own(self, 1);
       if (!job)
-        job = steal(self, rested);
+        job = steal(self, rested ? factor * few_turns + 1 : 0);
+      if (rested) {
+        factor = job ? 1 : std::min(2 * factor, most_doze_factor);
+        all.doze_factor.store(factor, std::memory_order_relaxed);
+      }
       note_turns(self);
       rested = doze;
       if (!job) {
-        all.idle.sleep(self->id(),
-                       doze ? std::chrono::steady_clock::now() + doze_time
-                            : no_deadline);
+        all.idle.sleep(self->id(), doze ? std::chrono::steady_clock::now()
+                                            + factor * doze_time
+                                        : no_deadline);
       } else if (all.idle.withdraw(self->id())) {
         all.idle.notify_one(); // it may have been meant for another job
       }
@@ -320,7 +329,7 @@ class parking_policy : public caf::policy::unprofiled {
   }
 
   template <class Worker>
-  caf::resumable* steal(Worker* self, bool rested) {
+  caf::resumable* steal(Worker* self, std::uint32_t turn_limit) {
     auto* parent = self->parent();
     const auto n = parent->num_workers();
     for (std::size_t i = 1; i < n; ++i) {
@@ -334,7 +343,7 @@ class parking_policy : public caf::policy::unprofiled {
           return job;
       const auto turns = victim.turns.load(std::memory_order_relaxed)
                          - d(self).seen[id];
-      if ((rested && turns <= few_turns) || length >= many_jobs)
+      if (turns < turn_limit || length >= many_jobs)
         if (auto* job = victim.queue.pop_back())
           return job;
     }

@@ -29,7 +29,6 @@ enum class link_frame : std::uint8_t {
   piece,    ///< To the seat: part of the values that follow.
   values,   ///< To the seat: `values_head`, then encoded values.
   close,    ///< To the seat: `close_head`, then a failure if there is one.
-  hungry,   ///< To the seat: a publisher waits for a place.
   returned, ///< To the seat: `returned_head`.
   mark,     ///< To the seat: `mark_head`; no more until the seat has moved.
   ship,     ///< From the old seat to the new one: `ship_head`, then a failure.

@@ -90,6 +90,7 @@ receive_status inlet::refill(bool announce) {
       q.listed_count_ = 0;
     }
     next_private_chunk();
+    q.consuming_.store(true, std::memory_order_relaxed);
     return receive_status::value;
   }
   if (q.refusal_)
@@ -145,6 +146,8 @@ receive_status inlet::wait(time_point deadline) {
 }
 
 void inlet::offer_room(wake_list& wakes) noexcept {
+  if (queue_->consuming_.load(std::memory_order_relaxed))
+    queue_->consuming_.store(false, std::memory_order_relaxed);
   // Pairs with the fence in queue::add_waiter.
   std::atomic_thread_fence(std::memory_order_seq_cst);
   if (!queue_->room_wanted_.load(std::memory_order_relaxed))

@@ -153,17 +153,22 @@ void port::break_off(const failure& error) {
                                 - std::min(granted, q.sent_ + q.capacity_));
     q.reserved_ -= std::min(q.reserved_ - q.sent_, q.listed_count_);
     q.listed_count_ = 0;
-    q.away_ = false;
-    q.opening_ = false;
-    q.recalled_ = false;
-    q.bound_ = q.capacity_;
-    q.released_.store(q.sent_, std::memory_order_relaxed);
-    q.seat_base_ = q.sent_;
+    become_seat();
   }
   if (q.ending_ == queue::ending::open)
     q.end_with(error, wakes);
   q.wake_consumer(wakes);
   wakes.add(*this, wake::change);
+}
+
+void port::become_seat() noexcept {
+  auto& q = *queue_;
+  q.away_ = false;
+  q.opening_ = false;
+  q.recalled_ = false;
+  q.bound_ = q.capacity_;
+  q.released_.store(q.sent_, std::memory_order_relaxed);
+  q.seat_base_ = q.sent_;
 }
 
 void port::node_gone(node_id who, const failure& error) {
@@ -258,7 +263,7 @@ void port::round() {
   pump();
   close_link();
   report_publishers();
-  trade_places();
+  return_places();
 }
 
 void port::report_subscription() {
@@ -292,15 +297,6 @@ void port::receive(const carrier_ptr& from, link_frame what, bytes body) {
     return on_values(from, body);
   case link_frame::close:
     return on_close(from, body);
-  case link_frame::hungry: {
-    wake_list wakes;
-    const guard lock{queue_->mutex_};
-    if (auto* x = open_link_of(from)) {
-      x->hungry = true;
-      wakes.add(*this, wake::room);
-    }
-    return;
-  }
   case link_frame::returned:
     return on_returned(from, body);
   case link_frame::mark:

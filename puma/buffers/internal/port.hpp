@@ -165,7 +165,7 @@ class port final : public waker, public std::enable_shared_from_this<port> {
   void pump();
   void close_link();
   void report_publishers();
-  void trade_places();
+  void return_places();
   void serve_links();
 
   bool take_chunk();
@@ -175,11 +175,15 @@ class port final : public waker, public std::enable_shared_from_this<port> {
   void recycle_spent() noexcept;
   void give_back_current() noexcept;
   void move_away() noexcept;
+  void become_seat() noexcept; // with the mutex locked
   void grant(link_end& x, std::uint64_t share, std::vector<small_frame>& out,
              wake_list& wakes);
   /// Returns how many places a link may have at once: large values get few.
   [[nodiscard]] std::uint64_t share_of(const link_end& x,
                                        std::uint64_t most) const noexcept;
+  /// Returns how many are worth a message.
+  [[nodiscard]] std::uint64_t least_grant(const link_end& x,
+                                          std::uint64_t share) const noexcept;
   /// Reserves places for a link; returns how many.
   std::uint64_t lend(link_end& x, std::uint64_t share, wake_list& wakes);
   void wait_for_room(link_end& x, std::uint64_t places, wake_list& wakes);
@@ -231,7 +235,6 @@ class port final : public waker, public std::enable_shared_from_this<port> {
   bool linked_ = false;    // has had a link since the seat came there
   bool must_open_ = false; // the seat waits for it
   bool ended_ = false;     // the seat has said so
-  bool hungry_ = false;    // the seat has been told
   std::uint64_t opening_ = 0;
   std::uint64_t bytes_acknowledged_ = 0;
 

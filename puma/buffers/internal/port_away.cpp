@@ -216,7 +216,6 @@ void port::close_link() {
     }
     announcing_ = true;
     link_open_ = false;
-    hungry_ = false;
     q.recalled_ = false;
     q.opening_ = true;
     q.released_.store(q.sent_, std::memory_order_relaxed);
@@ -242,31 +241,20 @@ void port::report_publishers() {
   context_.tell_home(id_, publishing ? note::publishing : note::finished, 0);
 }
 
-void port::trade_places() {
-  auto what = link_frame::hungry;
+void port::return_places() {
   returned_head head{};
   {
     const guard lock{queue_->mutex_};
     auto& q = *queue_;
     if (held_ || !link_open_ || ended_)
       return;
-    if (q.first_waiter_) {
-      if (hungry_ || q.room() != 0)
-        return;
-      hungry_ = true;
-    } else {
-      if (!q.recalled_ || q.room() == 0)
-        return;
-      head.places = q.room();
-      q.released_.fetch_sub(head.places, std::memory_order_relaxed);
-      q.recalled_ = false;
-      what = link_frame::returned;
-    }
+    if (!q.recalled_ || q.first_waiter_ || q.room() == 0)
+      return;
+    head.places = q.room();
+    q.released_.fetch_sub(head.places, std::memory_order_relaxed);
+    q.recalled_ = false;
   }
-  if (what == link_frame::hungry)
-    out_->send(what, id_, {}, {});
-  else
-    out_->send(what, id_, bytes_of(head), {});
+  out_->send(link_frame::returned, id_, bytes_of(head), {});
 }
 
 void port::on_grant(bytes body) {
@@ -280,7 +268,6 @@ void port::on_grant(bytes body) {
   if (head.places != 0) {
     q.released_.fetch_add(head.places, std::memory_order_relaxed);
     q.opening_ = false;
-    hungry_ = false;
     q.recalled_ = false;
     q.wake_waiters(wakes);
   }
@@ -304,7 +291,6 @@ void port::on_ended(bytes body) {
   if (std::exchange(ended_, true))
     return;
   link_open_ = false;
-  hungry_ = false;
   q.recalled_ = false;
   for (auto* x = q.listed_.head; x; x = x->next)
     q.stats_.after_end += x->count();

@@ -85,7 +85,6 @@ void port::answer_hold() {
       // The places that the old seat has lent go with it.
       queue_->opening_ = true;
       queue_->released_.store(queue_->sent_, std::memory_order_relaxed);
-      hungry_ = false;
       queue_->recalled_ = false;
     } else {
       const auto others = open_links()
@@ -246,18 +245,13 @@ void port::on_ship(const carrier_ptr& from, bytes body) {
     }
     q.listed_count_ += moving_count_;
     q.stats_.accepted += moving_count_;
-    q.away_ = false;
-    q.opening_ = false;
-    q.recalled_ = false;
-    q.bound_ = q.capacity_;
-    q.released_.store(q.sent_, std::memory_order_relaxed);
-    q.seat_base_ = q.sent_;
+    become_seat();
     q.reserved_ += std::exchange(moving_count_, 0);
     if (!std::exchange(blanket_, true))
       ++q.tokens_;
     accepted_base_ = q.stats_.accepted - q.listed_count_;
     dropped_base_ = q.stats_.dropped_oldest;
-    link_open_ = linked_ = must_open_ = hungry_ = false;
+    link_open_ = linked_ = must_open_ = false;
     opened_.clear();
     links_.clear();
     if (head.completed != 0)

@@ -13,6 +13,9 @@ namespace {
 /// Places for the first values of unknown size.
 constexpr std::uint64_t first_places = 16;
 
+/// A message about fewer bytes costs more than what it is about.
+constexpr std::uint64_t worthwhile_bytes = 16 * 1024;
+
 } // namespace
 
 std::uint32_t port::open_links() const noexcept {
@@ -27,7 +30,7 @@ void port::end_link(link_end& x) noexcept {
   q.reserved_ -= std::exchange(x.lent, 0);
   if (std::exchange(x.open, false))
     --q.publishers_;
-  x.hungry = x.recall_sent = false;
+  x.recall_sent = false;
 }
 
 void port::forget_link(const carrier_ptr& from) noexcept {
@@ -80,11 +83,10 @@ std::uint64_t port::lend(link_end& x, std::uint64_t share, wake_list& wakes) {
   if (x.lent >= share)
     return 0;
   const auto lack = share - x.lent;
-  const bool urgent = x.hungry || x.lent == 0;
-  const auto least = urgent ? 1 : std::max<std::uint64_t>(share / 4, 1);
-  if (lack < least)
-    return 0;
   for (int tries = 0; tries != 2; ++tries) {
+    const auto least = least_grant(x, share);
+    if (lack < least)
+      return 0;
     const bool others_first = q.first_waiter_ && q.first_waiter_ != &x.wait
                               && !x.wait.was_woken.load(
                                 std::memory_order_relaxed);
@@ -93,7 +95,6 @@ std::uint64_t port::lend(link_end& x, std::uint64_t share, wake_list& wakes) {
     if (places >= least) {
       q.reserved_ += places;
       x.lent += places;
-      x.hungry = false;
       x.recall_sent = false; // a grant is the end of a recall, there as well
       x.wait.was_woken.store(false, std::memory_order_relaxed);
       if (x.wait.waiting)
@@ -103,6 +104,18 @@ std::uint64_t port::lend(link_end& x, std::uint64_t share, wake_list& wakes) {
     wait_for_room(x, lack, wakes);
   }
   return 0;
+}
+
+std::uint64_t port::least_grant(const link_end& x,
+                                std::uint64_t share) const noexcept {
+  const bool small = x.value_bytes * share < 4 * worthwhile_bytes;
+  const bool more_to_come = x.lent != 0
+                            || (small && x.wait.waiting
+                                && queue_->consuming_.load(
+                                  std::memory_order_relaxed));
+  if (!more_to_come)
+    return 1;
+  return std::max<std::uint64_t>(small ? share / 4 * 3 : share / 4, 1);
 }
 
 std::uint64_t port::share_of(const link_end& x,
@@ -172,7 +185,7 @@ void port::serve_links() {
       const auto starves = [&](const room_waiter* w) {
         return w->who != this
                || std::any_of(links_.begin(), links_.end(), [&](auto& x) {
-                    return &x->wait == w && (x->hungry || x->lent == 0);
+                    return &x->wait == w && x->lent == 0;
                   });
       };
       bool starving = false;
@@ -181,7 +194,7 @@ void port::serve_links() {
         starving = starves(w);
       if (starving && q.room() == 0)
         for (auto& x : links_)
-          if (x->open && x->lent != 0 && !x->hungry && !x->recall_sent) {
+          if (x->open && x->lent != 0 && !x->recall_sent) {
             x->recall_sent = true;
             out.emplace_back(x->from, link_frame::recall,
                              open_head{x->opening});

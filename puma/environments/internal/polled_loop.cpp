@@ -4,6 +4,7 @@
 
 #include "puma/base/error.hpp"
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <cstring>
@@ -25,8 +26,10 @@ constexpr cycles poll_time = about_microseconds(50);
 /// After so long without anything nobody is waiting for an answer.
 constexpr cycles hot_time = about_microseconds(500);
 
-/// How long nobody polls once others have needed the processor.
-constexpr cycles crowd_time = about_microseconds(100'000);
+/// How long nobody polls once others have needed the processor: at first, and
+/// when they keep on doing so.
+constexpr cycles least_rest = about_microseconds(1'000);
+constexpr cycles most_rest = about_microseconds(100'000);
 
 /// After so many times in vain, only one of as many tries is made.
 constexpr std::uint32_t most_misses = 8;
@@ -34,12 +37,17 @@ constexpr std::uint32_t most_misses = 8;
 /// What a worker that has got a long job may keep waiting.
 constexpr std::chrono::microseconds tick_time{250};
 
+/// As long as no worker has, ticks are so many times rarer in the end: each
+/// disturbs somebody.
+constexpr int most_tick_factor = 8;
+
 /// Handled before the worker looks for jobs again.
 constexpr int most_events = 4;
 
-void set_timer(int timer, std::chrono::nanoseconds period) noexcept {
+/// Zero disarms it.
+void set_timer(int timer, std::chrono::nanoseconds delay) noexcept {
   itimerspec when{};
-  when.it_interval.tv_nsec = when.it_value.tv_nsec = period.count();
+  when.it_value.tv_nsec = delay.count();
   ::timerfd_settime(timer, 0, &when, nullptr);
 }
 
@@ -54,7 +62,10 @@ class polled_loop::entry final : public handle,
       loop_(loop),
       descriptor_(descriptor) {}
 
-  void want_write() override { control(EPOLL_CTL_MOD, EPOLLIN | EPOLLOUT); }
+  void want_write() override {
+    if (!control(EPOLL_CTL_MOD, EPOLLIN | EPOLLOUT))
+      remove(); // rather than to wait for ever
+  }
 
   void start() {
     if (!control(EPOLL_CTL_ADD, EPOLLIN))
@@ -94,14 +105,17 @@ class polled_loop::entry final : public handle,
   const int descriptor_;
 };
 
-/// Told by the other loop that something is there while no worker attends.
-class polled_loop::set_watcher final : public io_client {
+/// Passes on what the other loop sees at one of our own descriptors.
+class polled_loop::watcher final : public io_client {
  public:
-  explicit set_watcher(std::shared_ptr<polled_loop> loop)
-    : loop_(std::move(loop)) {}
+  using member = void (polled_loop::*)();
+
+  watcher(std::shared_ptr<polled_loop> loop, member what)
+    : loop_(std::move(loop)),
+      what_(what) {}
 
   bool on_readable() override {
-    loop_->round();
+    (loop_.get()->*what_)();
     return true;
   }
 
@@ -111,25 +125,7 @@ class polled_loop::set_watcher final : public io_client {
 
  private:
   std::shared_ptr<polled_loop> loop_;
-};
-
-/// Told by the other loop that it is time to look after workers that attend.
-class polled_loop::tick_watcher final : public io_client {
- public:
-  explicit tick_watcher(std::shared_ptr<polled_loop> loop)
-    : loop_(std::move(loop)) {}
-
-  bool on_readable() override {
-    loop_->on_tick();
-    return true;
-  }
-
-  bool on_writable() override { return false; }
-
-  void on_removed() override { loop_ = nullptr; }
-
- private:
-  std::shared_ptr<polled_loop> loop_;
+  const member what_;
 };
 
 std::shared_ptr<polled_loop> polled_loop::make(io_loop& base) {
@@ -161,9 +157,10 @@ polled_loop::~polled_loop() {
 
 void polled_loop::begin() {
   outer_handle_ = base_.watch(
-    outer_, std::make_shared<set_watcher>(shared_from_this()));
+    outer_, std::make_shared<watcher>(shared_from_this(), &polled_loop::round));
   tick_handle_ = base_.watch(
-    tick_, std::make_shared<tick_watcher>(shared_from_this()));
+    tick_,
+    std::make_shared<watcher>(shared_from_this(), &polled_loop::on_tick));
   base_.start(outer_handle_);
   base_.start(tick_handle_);
 }
@@ -255,7 +252,8 @@ cycles polled_loop::attend() noexcept {
     return 0;
   const auto now = read_cycles();
   if (now - last_event_.load(std::memory_order_relaxed) > hot_time
-      || now - crowded_.load(std::memory_order_relaxed) < crowd_time)
+      || now - crowded_.load(std::memory_order_relaxed)
+           < rest_.load(std::memory_order_relaxed))
     return 0;
   const auto misses = misses_.load(std::memory_order_relaxed);
   if (misses >= most_misses && misses % most_misses != 0) {
@@ -266,7 +264,7 @@ cycles polled_loop::attend() noexcept {
   if (stopped_)
     return 0;
   if (!std::exchange(ticking_, true))
-    set_timer(tick_, tick_time);
+    set_timer(tick_, tick_factor_ * tick_time);
   if (!attended_.load(std::memory_order_relaxed))
     set_attended(true);
   return poll_time;
@@ -284,7 +282,12 @@ bool polled_loop::poll() noexcept {
 }
 
 void polled_loop::note_crowd() noexcept {
-  crowded_.store(read_cycles(), std::memory_order_relaxed);
+  const auto now = read_cycles();
+  const auto before = crowded_.exchange(now, std::memory_order_relaxed);
+  const auto rest = rest_.load(std::memory_order_relaxed);
+  rest_.store(now - before < 8 * rest ? std::min(2 * rest, most_rest)
+                                      : least_rest,
+              std::memory_order_relaxed);
 }
 
 void polled_loop::note_miss() noexcept {
@@ -303,12 +306,16 @@ void polled_loop::on_tick() {
   const std::lock_guard guard{mask_mutex_};
   const auto polls = polls_.load(std::memory_order_relaxed);
   const bool attended = attended_.load(std::memory_order_relaxed);
-  if (attended && std::exchange(polls_seen_, polls) != polls)
+  if (attended && std::exchange(polls_seen_, polls) != polls) {
+    tick_factor_ = std::min(2 * tick_factor_, most_tick_factor);
+    set_timer(tick_, tick_factor_ * tick_time);
     return;
-  set_timer(tick_, {});
+  }
   ticking_ = false;
-  if (attended)
+  if (attended) {
+    tick_factor_ = 1;
     set_attended(false);
+  }
 }
 
 } // namespace puma::internal

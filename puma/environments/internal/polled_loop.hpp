@@ -60,8 +60,7 @@ class polled_loop final : public io_loop,
 
  private:
   class entry;
-  class set_watcher;
-  class tick_watcher;
+  class watcher;
 
   void begin();
   void round();
@@ -86,12 +85,14 @@ class polled_loop final : public io_loop,
 
   std::mutex mask_mutex_;
   std::atomic<bool> attended_{false};
-  bool ticking_ = false; // guarded by mask_mutex_
+  bool ticking_ = false; // guarded by mask_mutex_, as the next
+  int tick_factor_ = 1;
   std::atomic<std::uint32_t> polls_{0};
   std::uint32_t polls_seen_ = 0;
   std::atomic<std::uint32_t> misses_{0}; // in a row
   std::atomic<cycles> last_event_{0};
   std::atomic<cycles> crowded_{0}; // when it was last
+  std::atomic<cycles> rest_{0};    // since then
   bool stopped_ = false;
 };
 
