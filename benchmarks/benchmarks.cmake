@@ -20,6 +20,7 @@ puma_bench_program(
   puma_bench/ring.cpp
   puma_bench/spawn.cpp
   puma_bench/stages.cpp
+  puma_bench/ticks.cpp
   puma_bench/workloads.cpp
   LIBRARIES
   CLI11::CLI11)
@@ -37,6 +38,9 @@ if(CMAKE_BUILD_TYPE MATCHES "^Rel")
     fan4_i64
     mpsc4_i64
     lat
+    ticks
+    ticks_busy
+    ticks10k
     ring1000
     spawn100k
     xproc_i64

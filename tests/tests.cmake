@@ -52,6 +52,7 @@ add_library(
   actors/several_publishers_test.cpp
   actors/source_test.cpp
   actors/stopping_test.cpp
+  actors/ticks_test.cpp
   actors/values_test.cpp
   environments/drain_test.cpp
   environments/join_test.cpp

@@ -13,6 +13,8 @@ constexpr std::size_t kib = 1024;
 
 constexpr std::string_view across = "has one runnable here and one in a worker";
 
+constexpr std::string_view own_clock = "reads one process's memory";
+
 constexpr std::array table{
   workload{"pipe3_i64", 1'000'000, 0, &run_pipe3_integers},
   workload{"pipe3_1k", 300'000, kib, &run_pipe3_blocks},
@@ -21,6 +23,9 @@ constexpr std::array table{
   workload{"mpsc4_i64", 1'000'000, 0, &run_mpsc4},
   workload{"lat", 4000, 0, &run_latency,
            "reads one process's memory; xproc_lat is its counterpart"},
+  workload{"ticks", 2000, 0, &run_ticks, own_clock},
+  workload{"ticks_busy", 2000, 0, &run_ticks_beside, own_clock},
+  workload{"ticks10k", 30'000, 0, &run_many_ticks, own_clock},
   workload{"ring1000", 1'000'000, 0, &run_ring, "would need 1000 processes"},
   workload{"spawn100k", 100'000, 0, &run_spawn, "would need 100,000 processes"},
   workload{"xproc_i64", 1'000'000, 0, &run_across_integers, across},

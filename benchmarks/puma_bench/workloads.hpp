@@ -76,6 +76,12 @@ measurement run_mpsc4(const settings& given);
 /// A paced thread that publishes time stamps to one sink.
 measurement run_latency(const settings& given);
 
+/// How late ticks are: of one runnable, of one beside another that is always
+/// at work, and of up to 10,000 that tick every second.
+measurement run_ticks(const settings& given);
+measurement run_ticks_beside(const settings& given);
+measurement run_many_ticks(const settings& given);
+
 /// One token that goes around 1000 runnables.
 measurement run_ring(const settings& given);
 
