@@ -424,6 +424,7 @@ task::outcome task::service_inputs(slice_clock& clock) {
     idle = 0;
     current_input_ = &in;
     if (status == receive_status::value) {
+      in.end->set_consuming(true);
       if (auto result = service_window(in, clock))
         return *result;
       continue;

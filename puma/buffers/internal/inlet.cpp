@@ -38,6 +38,7 @@ inlet::~inlet() {
     queue_->inlet_ = nullptr;
     queue_->consumer_waits_ = false;
     queue_->consumer_waker_ = nullptr;
+    queue_->consuming_.store(false, std::memory_order_relaxed);
     // What was released last may not have been offered yet.
     queue_->wake_waiters(wakes);
     queue_->changed(wakes);
@@ -90,7 +91,6 @@ receive_status inlet::refill(bool announce) {
       q.listed_count_ = 0;
     }
     next_private_chunk();
-    q.consuming_.store(true, std::memory_order_relaxed);
     return receive_status::value;
   }
   if (q.refusal_)
@@ -146,8 +146,7 @@ receive_status inlet::wait(time_point deadline) {
 }
 
 void inlet::offer_room(wake_list& wakes) noexcept {
-  if (queue_->consuming_.load(std::memory_order_relaxed))
-    queue_->consuming_.store(false, std::memory_order_relaxed);
+  set_consuming(false);
   // Pairs with the fence in queue::add_waiter.
   std::atomic_thread_fence(std::memory_order_seq_cst);
   if (!queue_->room_wanted_.load(std::memory_order_relaxed))

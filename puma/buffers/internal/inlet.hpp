@@ -51,6 +51,13 @@ class inlet : public detail::read_window {
                   std::memory_order_release);
   }
 
+  /// Tells publishers elsewhere whether the owner is in a slice, after which it
+  /// calls `offer_room`: until then few places are not worth their attention.
+  void set_consuming(bool x) noexcept {
+    if (queue_->consuming_.load(std::memory_order_relaxed) != x)
+      queue_->consuming_.store(x, std::memory_order_relaxed);
+  }
+
   /// Wakes publishers that wait for the room released so far.
   void offer_room(wake_list& wakes) noexcept;
 

@@ -207,7 +207,7 @@ class queue : public std::enable_shared_from_this<queue> {
   bool recalled_ = false;             // away: the seat wants idle places back
   std::uint64_t bound_;               // the capacity at the seat, otherwise 0
 
-  // The consumer is at work on values, and is going to call `offer_room`.
+  // The consumer is in a slice, and calls `offer_room` at its end.
   std::atomic<bool> consuming_{false};
 
   // Written by the consumer alone, and often: on a line of its own.
