@@ -6,8 +6,11 @@
 
 #include "puma/actors/command_driven_runnable.hpp"
 #include "puma/actors/functions.hpp"
+#include "puma/actors/future.hpp"
 #include "puma/actors/late_ticks.hpp"
 #include "puma/actors/multi_buffer_servicing_runnable.hpp"
+#include "puma/actors/overload.hpp"
+#include "puma/actors/remote.hpp"
 #include "puma/actors/runnable.hpp"
 #include "puma/actors/runner.hpp"
 #include "puma/actors/single_buffer_servicing_runnable.hpp"

@@ -41,6 +41,7 @@ puma_compile_fail(
 add_library(
   environment_tests OBJECT
   actors/backpressure_test.cpp
+  actors/calls_test.cpp
   actors/dedicated_test.cpp
   actors/endings_test.cpp
   actors/errors_test.cpp

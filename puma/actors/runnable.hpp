@@ -3,15 +3,20 @@
 #pragma once
 
 #include "puma/actors/detail/hosting.hpp"
+#include "puma/actors/detail/references.hpp"
 #include "puma/actors/late_ticks.hpp"
 #include "puma/buffers/buffer.hpp"
 
 #include <chrono>
 #include <cstdint>
 #include <string>
+#include <type_traits>
 #include <utility>
 
 namespace puma {
+
+template <class T>
+class remote;
 
 /// One concurrent task: the base of what an environment runs.
 ///
@@ -66,6 +71,20 @@ class runnable {
                                         publish_options options = {}) {
     check_scope("publish_to");
     return target.open_publisher(options);
+  }
+
+  /// Returns a reference to an object that belongs to this runnable, or to the
+  /// runnable itself (`refer_to(*this)`): for others to call its methods, in
+  /// this scope. `object` must stay until the runnable ends. To be called in
+  /// the constructor or from a hook; from anywhere else it is a `usage_error`.
+  template <class T>
+  [[nodiscard]] remote<T> refer_to(T& object) {
+    check_scope("refer_to");
+    if constexpr (std::is_base_of_v<runnable, T>) {
+      if (static_cast<runnable*>(&object) == this)
+        return remote<T>{detail::refer_to_runnable(host_)};
+    }
+    return remote<T>{detail::refer_in(host_, detail::lend(object))};
   }
 
   /// Called once, before anything else.

@@ -35,6 +35,11 @@ internal::run_record& runner::record() const {
   return *record_;
 }
 
+detail::target_ptr runner::target() const {
+  static_cast<void>(record());
+  return record_;
+}
+
 void runner::start() {
   auto& x = record();
   x.owner->start(record_);

@@ -2,12 +2,14 @@
 
 #pragma once
 
+#include "puma/actors/remote.hpp"
 #include "puma/base/failure.hpp"
 
 #include <chrono>
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 
 namespace puma {
 
@@ -52,7 +54,65 @@ class runner {
   /// As above; returns false if `timeout` was not enough.
   [[nodiscard]] bool wait_until_running_for(std::chrono::nanoseconds timeout);
 
-  /// Asks the runnable to end after the value in hand. Does not wait.
+  // -- calls ------------------------------------------------------------------
+
+  /// Calls a method of the runnable in its scope, between two of its values and
+  /// not behind those that wait: `runner.call<&squarer::set_factor>(3)`. Waits
+  /// for the result, and returns it or throws the method's exception with its
+  /// type.
+  ///
+  /// Arguments and result are moved or copied there and back. A result that
+  /// cannot leave its process, by docs/crossing.md, stays in its scope and
+  /// comes back as a `remote` reference. Called within a hook of that same
+  /// runnable, the method runs at once.
+  ///
+  /// *Failure.* `usage_error` before the start, in another pooled runnable
+  /// (which must use `async`), when the runnable has no such method, or when
+  /// arguments or result cannot cross; `runnable_ended` when it has ended, or
+  /// ends before it answers; `buffer_full` when very many calls wait for it;
+  /// `timeout_error` after `default_call_timeout`, and then a call that has not
+  /// begun is withdrawn, if it is in this process.
+  template <auto Method, class... Args>
+  detail::answer_t<Method> call(Args&&... args) const {
+    return call_for<Method>(default_call_timeout, std::forward<Args>(args)...);
+  }
+
+  /// As above, with another time limit.
+  template <auto Method, class... Args>
+  detail::answer_t<Method> call_for(std::chrono::nanoseconds timeout,
+                                    Args&&... args) const {
+    return detail::call_at<Method, detail::class_of<Method>>(
+      *target(), timeout, std::forward<Args>(args)...);
+  }
+
+  /// As `call`, but does not wait; errors that come later are thrown by the
+  /// future.
+  template <auto Method, class... Args>
+  future<detail::answer_t<Method>> async(Args&&... args) const {
+    return detail::async_at<Method, detail::class_of<Method>>(
+      target(), std::forward<Args>(args)...);
+  }
+
+  /// As `async`, but nobody hears of the result. An exception of the method is
+  /// like one of a hook: it ends the runnable. When the runnable has ended, the
+  /// call is dropped with a warning.
+  template <auto Method, class... Args>
+  void post(Args&&... args) const {
+    detail::post_at<Method, detail::class_of<Method>>(
+      *target(), std::forward<Args>(args)...);
+  }
+
+  /// Returns a reference to the runnable, for others to call it: it may be
+  /// copied and sent to other runnables, and does not keep the runnable alive.
+  template <class T>
+  [[nodiscard]] remote<T> as() const {
+    return remote<T>{target()};
+  }
+
+  // -- the end ----------------------------------------------------------------
+
+  /// Asks the runnable to end after the value in hand, and after the calls that
+  /// were sent to it before. Does not wait.
   void stop();
 
   /// Waits until the runnable has ended and its object is gone.
@@ -76,6 +136,7 @@ class runner {
 
  private:
   [[nodiscard]] internal::run_record& record() const;
+  [[nodiscard]] detail::target_ptr target() const;
   void tear_down() noexcept;
 
   std::shared_ptr<internal::run_record> record_;

@@ -51,6 +51,13 @@ class still_alive_error : public timeout_error {
   using timeout_error::timeout_error;
 };
 
+/// A runnable that was called ended before it could answer; the text says how:
+/// start it again, or go on without it.
+class runnable_ended : public error {
+ public:
+  using error::error;
+};
+
 /// A process of the runtime ended, or did not answer any more: start again what
 /// ran there; the text says how it ended.
 class process_lost : public error {

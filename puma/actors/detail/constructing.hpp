@@ -161,14 +161,14 @@ class constructing_recipe final : public recipe {
     return result;
   }
 
-  std::optional<recipe_key> encode(encoder& to) const override {
+  std::optional<crossing_key> encode(encoder& to) const override {
     if constexpr (can_cross_at_all) {
-      if (!recipe_registrar<constructing_recipe>::known())
+      if (!registrar<constructing_recipe>::known())
         return std::nullopt;
       std::apply(
         [&to](const auto&... xs) { (argument<Args>::encode(to, xs), ...); },
         args_);
-      return key_of(typeid(constructing_recipe), &constructing_recipe::decode);
+      return key_of<constructing_recipe>();
     } else {
       static_cast<void>(to);
       return std::nullopt;

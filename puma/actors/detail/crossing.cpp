@@ -15,36 +15,36 @@ namespace puma::detail {
 
 namespace {
 
-struct known_recipe {
+struct known_decoder {
   const std::type_info* type;
-  recipe_decoder decode;
+  any_function decode;
 };
 
-struct known_recipes {
+struct known_decoders {
   std::mutex mutex;
-  std::unordered_multimap<std::string, known_recipe> all;
+  std::unordered_multimap<std::string, known_decoder> all;
 };
 
 /// Made on first use, since registrars run before `main`.
-known_recipes& known() {
-  static known_recipes instance;
+known_decoders& known() {
+  static known_decoders instance;
   return instance;
 }
 
 } // namespace
 
-void register_recipe(const std::type_info& type, recipe_decoder decode) {
+void register_decoder(const std::type_info& type, any_function decode) {
   auto& x = known();
   const std::lock_guard guard{x.mutex};
   const auto [begin, end] = x.all.equal_range(type.name());
   for (auto i = begin; i != end; ++i)
     if (*i->second.type == type)
       return;
-  x.all.emplace(type.name(), known_recipe{&type, decode});
+  x.all.emplace(type.name(), known_decoder{&type, decode});
 }
 
-recipe_key key_of(const std::type_info& type, recipe_decoder decode) {
-  recipe_key result;
+crossing_key key_of(const std::type_info& type, any_function decode) {
+  crossing_key result;
   result.type = type.name();
   Dl_info info{};
   if (::dladdr(reinterpret_cast<void*>(decode), &info) != 0) {
@@ -60,7 +60,7 @@ std::string type_name(const std::type_info& type) {
   return internal::readable_type_name(type);
 }
 
-recipe_decoder find_recipe(const recipe_key& key) {
+any_function find_decoder(const crossing_key& key) {
   auto& x = known();
   const std::lock_guard guard{x.mutex};
   if (x.all.count(key.type) == 1)
@@ -72,6 +72,20 @@ recipe_decoder find_recipe(const recipe_key& key) {
       return i->second.decode;
   }
   return nullptr;
+}
+
+void encode_key(encoder& to, const crossing_key& x) {
+  puma::encode(to, x.type);
+  puma::encode(to, x.module);
+  to.number(x.offset);
+}
+
+crossing_key decode_key(decoder& from) {
+  crossing_key result;
+  puma::decode(from, result.type);
+  puma::decode(from, result.module);
+  result.offset = from.number<std::uint64_t>();
+  return result;
 }
 
 } // namespace puma::detail

@@ -10,31 +10,46 @@
 #include <type_traits>
 #include <typeinfo>
 
-/// How recipes of runnables go to other processes, which run the same
-/// executable: by the name of the recipe's type, and its arguments.
+/// How recipes of runnables and calls of methods go to other processes, which
+/// run the same executable: by the name of the type, and the arguments.
 namespace puma::detail {
 
-using recipe_decoder = recipe_ptr (*)(decoder& from);
+/// Some function, to be cast to what it is.
+using any_function = void (*)();
 
-/// Makes a recipe known under the name of its type. Harmless when it happens
-/// several times, as with shared libraries.
-void register_recipe(const std::type_info& type, recipe_decoder decode);
+/// Makes the `decode` of a type known under the type's name. Harmless when it
+/// happens several times, as with shared libraries.
+void register_decoder(const std::type_info& type, any_function decode);
 
-/// Registers `Recipe` before `main` if `known()` is used anywhere.
-template <class Recipe>
-struct recipe_registrar {
+/// Registers `T::decode` before `main` if `known()` is used anywhere.
+template <class T>
+struct registrar {
   static bool known() noexcept { return done; }
 
+  static any_function function() noexcept {
+    return reinterpret_cast<any_function>(&T::decode);
+  }
+
  private:
-  static inline const bool done = (register_recipe(typeid(Recipe),
-                                                   &Recipe::decode),
+  static inline const bool done = (register_decoder(typeid(T), function()),
                                    true);
 };
 
-recipe_key key_of(const std::type_info& type, recipe_decoder decode);
+/// Returns what names `T` in all processes of this executable.
+crossing_key key_of(const std::type_info& type, any_function decode);
 
-/// Returns null when there is no such recipe here.
-recipe_decoder find_recipe(const recipe_key& key);
+template <class T>
+crossing_key key_of() {
+  return key_of(typeid(T), registrar<T>::function());
+}
+
+/// Returns null when there is no such thing here.
+any_function find_decoder(const crossing_key& key);
+
+void encode_key(encoder& to, const crossing_key& x);
+crossing_key decode_key(decoder& from);
+
+using recipe_decoder = recipe_ptr (*)(decoder& from);
 
 /// Returns the readable name of a type.
 [[nodiscard]] std::string type_name(const std::type_info& type);

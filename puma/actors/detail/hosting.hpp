@@ -40,8 +40,8 @@ void require_input(internal::task& host);
 /// Declares `source` as what the host asks for values.
 void set_source(internal::task& host, source_runnable& source);
 
-/// What names a recipe in all processes of one executable.
-struct recipe_key {
+/// What names a recipe or a call in all processes of one executable.
+struct crossing_key {
   std::string type;
   /// Where its decoder lies: tells types of the same name apart that different
   /// files define for themselves.
@@ -65,7 +65,8 @@ class recipe {
 
   /// Encodes what it takes to make it in another process; nothing if it cannot
   /// be.
-  [[nodiscard]] virtual std::optional<recipe_key> encode(encoder& to) const = 0;
+  [[nodiscard]] virtual std::optional<crossing_key>
+  encode(encoder& to) const = 0;
 
   /// The buffers that the runnable may publish to. Their streams are held open
   /// until it has been made.

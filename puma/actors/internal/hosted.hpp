@@ -2,6 +2,8 @@
 
 #pragma once
 
+#include "puma/actors/detail/call_core.hpp"
+#include "puma/actors/internal/job_inbox.hpp"
 #include "puma/base/internal/waker.hpp"
 
 #include <memory>
@@ -21,6 +23,17 @@ class hosted {
 
   /// Returns what the runnable is doing now, for reports.
   [[nodiscard]] virtual std::string current_activity() const = 0;
+
+  /// Returns where its calls go when it is in another process; null when it is
+  /// in this one.
+  [[nodiscard]] virtual detail::target_ptr route() = 0;
+
+  /// Gives a job to the runnable, which is in this process.
+  virtual job_inbox::result give(const detail::job_ptr& x,
+                                 wake_list& wakes) noexcept = 0;
+
+  /// Returns whether the calling thread is in one of its hooks.
+  [[nodiscard]] virtual bool is_here() const noexcept = 0;
 
   /// Gives up the registry's reference.
   virtual void drop() noexcept = 0;

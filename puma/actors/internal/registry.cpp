@@ -4,10 +4,12 @@
 
 #include "puma/base/error.hpp"
 #include "puma/base/internal/failure_access.hpp"
+#include "puma/logging/log.hpp"
 
 #include <algorithm>
 #include <chrono>
 #include <exception>
+#include <string>
 #include <utility>
 
 namespace puma::internal {
@@ -16,6 +18,8 @@ namespace {
 
 /// Teardowns that follow each other within this time are in a row.
 constexpr std::chrono::seconds teardown_gap{1};
+
+constexpr const char* logger = "puma.calls";
 
 } // namespace
 
@@ -70,17 +74,40 @@ void registry::start(const record_ptr& x) {
     ended(*x, &error, false);
     throw;
   }
+  attach(*x, *running);
+}
+
+void registry::attach(run_record& x, hosted& running) {
+  hosted* unused = &running;
+  std::vector<detail::job_ptr> early_jobs;
   {
     wake_list wakes;
     const guard lock{mutex_};
-    if (x->phase != run_phase::ended) {
-      x->running = std::exchange(running, nullptr);
-      if (x->early_signals != 0)
-        signal(*x, x->early_signals, wakes);
+    if (x.phase != run_phase::ended && !x.running) {
+      x.running = std::exchange(unused, nullptr);
+      early_jobs = std::exchange(x.early_jobs, {});
+      if (x.early_signals != 0)
+        signal(x, x.early_signals, wakes);
     }
   }
-  if (running)
-    running->drop();
+  if (unused)
+    unused->drop();
+  for (auto& job : early_jobs)
+    give_or_drop(x, job);
+}
+
+void registry::give_or_drop(run_record& x, const detail::job_ptr& job) {
+  try {
+    const auto call = std::dynamic_pointer_cast<detail::call_core>(job);
+    if (call)
+      send(x, call);
+    else
+      give(x, job);
+  } catch (const std::exception& error) {
+    if (job->drop(error.what()))
+      log(log_level::warning, logger,
+          std::string{"a posted call was not made: "} + error.what());
+  }
 }
 
 void registry::constructed(run_record& x, std::string name, run_kind kind) {
@@ -100,6 +127,7 @@ void registry::constructed(run_record& x, std::string name, run_kind kind) {
 
 void registry::ended(run_record& x, const failure* error, bool untaken) {
   hosted* running = nullptr;
+  std::vector<detail::job_ptr> early_jobs;
   {
     wake_list wakes;
     const guard lock{mutex_};
@@ -112,10 +140,13 @@ void registry::ended(run_record& x, const failure* error, bool untaken) {
       untaken_.push_back(*error);
     remove_live(x);
     running = std::exchange(x.running, nullptr);
+    early_jobs = std::exchange(x.early_jobs, {});
     wake_watchers(x, wakes);
   }
   if (running)
     running->drop();
+  for (auto& job : early_jobs)
+    give_or_drop(x, job);
   if (x.observer)
     x.observer->on_ended(x, untaken);
 }
@@ -128,6 +159,65 @@ void registry::remove_live(run_record& x) noexcept {
   --live_;
   if (x.kind == run_kind::passive)
     --live_passive_;
+}
+
+detail::target_ptr registry::deliver(run_record& x,
+                                     const detail::job_ptr& job) {
+  std::string gone;
+  auto result = job_inbox::result::pushed;
+  {
+    wake_list wakes;
+    const guard lock{mutex_};
+    if (x.phase == run_phase::prepared)
+      throw usage_error{shown_name(x)
+                        + ": cannot be called before it was started"};
+    if (x.phase == run_phase::ended) {
+      result = job_inbox::result::closed;
+    } else if (!x.running) {
+      if (x.early_jobs.size() == job_inbox::limit)
+        result = job_inbox::result::full;
+      else
+        x.early_jobs.push_back(job);
+    } else if (auto elsewhere = x.running->route()) {
+      return elsewhere;
+    } else {
+      result = x.running->give(job, wakes);
+    }
+    if (result == job_inbox::result::closed)
+      gone = how_ended(x);
+    else if (result == job_inbox::result::full)
+      gone = shown_name(x);
+  }
+  if (result == job_inbox::result::full)
+    throw buffer_full{gone + ": " + std::to_string(job_inbox::limit)
+                      + " calls wait for it; it is too slow for its callers"};
+  if (result == job_inbox::result::closed && job->drop(gone))
+    log(log_level::warning, logger, "a posted call was not made: " + gone);
+  return nullptr;
+}
+
+void registry::give(run_record& x, const detail::job_ptr& job) {
+  static_cast<void>(deliver(x, job));
+}
+
+void registry::send(run_record& x, const detail::call_ptr& call) {
+  if (const auto elsewhere = deliver(x, call))
+    elsewhere->send(call);
+}
+
+bool registry::is_here(const run_record& x) const {
+  const guard lock{mutex_};
+  return x.running && x.running->is_here();
+}
+
+detail::target_ptr registry::route_of(const run_record& x) const {
+  const guard lock{mutex_};
+  return x.running ? x.running->route() : nullptr;
+}
+
+std::string registry::how_ended(const run_record& x) {
+  return shown_name(x) + " ended"
+         + (x.error ? ", with " + x.error->describe() : std::string{});
 }
 
 void registry::stop(run_record& x) {

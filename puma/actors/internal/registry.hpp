@@ -37,6 +37,11 @@ class registry : public std::enable_shared_from_this<registry> {
   /// Starts a prepared runnable.
   void start(const record_ptr& x);
 
+  /// Makes known where the runnable is, unless that is known already. Takes
+  /// over a reference. Called when it has been started, and by a host before
+  /// its first hook, whichever comes first.
+  void attach(run_record& x, hosted& running);
+
   /// Called by the host once the runnable exists.
   void constructed(run_record& x, std::string name, run_kind kind);
 
@@ -49,6 +54,18 @@ class registry : public std::enable_shared_from_this<registry> {
 
   /// Lets a runnable know of `what`.
   void notify(run_record& x, wake::bits what);
+
+  /// Gives a job to the runnable, or drops it if that has ended. Throws
+  /// `usage_error` before the start, and `buffer_full` when too many wait.
+  void give(run_record& x, const detail::job_ptr& job);
+
+  /// Sends a call, as `give` does, to wherever the runnable is.
+  void send(run_record& x, const detail::call_ptr& call);
+
+  [[nodiscard]] bool is_here(const run_record& x) const;
+
+  /// Returns where its calls go while it runs in another process; else null.
+  [[nodiscard]] detail::target_ptr route_of(const run_record& x) const;
 
   /// Signals all live runnables.
   void signal_all(wake::bits what);
@@ -123,6 +140,9 @@ class registry : public std::enable_shared_from_this<registry> {
   time_point teardown_deadline();
   void teardown_done();
   static void signal(run_record& x, wake::bits what, wake_list& wakes);
+  void give_or_drop(run_record& x, const detail::job_ptr& job);
+  detail::target_ptr deliver(run_record& x, const detail::job_ptr& job);
+  [[nodiscard]] static std::string how_ended(const run_record& x);
   void remove_live(run_record& x) noexcept;
   bool wait_for_record(run_record& x, time_point deadline, run_phase least);
   void wake_watchers(const run_record& x, wake_list& wakes) noexcept;

@@ -2,7 +2,7 @@
 
 #pragma once
 
-#include "puma/actors/detail/hosting.hpp"
+#include "puma/actors/detail/call_core.hpp"
 #include "puma/actors/internal/hosted.hpp"
 #include "puma/base/failure.hpp"
 
@@ -11,6 +11,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace puma::internal {
 
@@ -32,21 +33,24 @@ enum class run_kind : std::uint8_t {
 };
 
 /// What the owner's side knows of one runnable. Outlives the runnable; guarded
-/// by the registry's mutex, save for the constants.
-struct run_record {
+/// by the registry's mutex, save for the constants. Calls that its runner sends
+/// go through it.
+struct run_record final : detail::call_target,
+                          std::enable_shared_from_this<run_record> {
   const std::shared_ptr<registry> owner;
   const std::shared_ptr<run_starter> starter;
   const bool own_thread;
   const std::shared_ptr<run_observer> observer; // or null
   run_phase phase = run_phase::prepared;
   run_kind kind = run_kind::unknown;
-  std::uint32_t early_signals = 0; // came before the host was known
-  detail::recipe_ptr recipe;       // until the construction
-  std::string name;                // the type's name until the construction
-  std::uint32_t watchers = 0;      // threads that wait for this one
-  hosted* running = nullptr;       // holds a reference while not null
-  std::unique_ptr<failure> error;  // what ended it
-  run_record* previous = nullptr;  // among the live ones
+  std::uint32_t early_signals = 0;         // came before the host was known
+  std::vector<detail::job_ptr> early_jobs; // as well
+  detail::recipe_ptr recipe;               // until the construction
+  std::string name;               // the type's name until the construction
+  std::uint32_t watchers = 0;     // threads that wait for this one
+  hosted* running = nullptr;      // holds a reference while not null
+  std::unique_ptr<failure> error; // what ended it
+  run_record* previous = nullptr; // among the live ones
   run_record* next = nullptr;
 
   run_record(std::shared_ptr<registry> o, std::shared_ptr<run_starter> where,
@@ -59,6 +63,13 @@ struct run_record {
       recipe(std::move(r)) {
     name = recipe->name();
   }
+
+  // -- implementation of call_target ------------------------------------------
+
+  void send(const detail::call_ptr& x) override;
+  [[nodiscard]] bool is_here() const override;
+  [[nodiscard]] std::string describe() const override;
+  [[nodiscard]] std::string current_activity() const override;
 };
 
 } // namespace puma::internal

@@ -2,6 +2,7 @@
 
 #include "puma/actors/internal/task.hpp"
 
+#include "puma/actors/internal/local_reference.hpp"
 #include "puma/actors/internal/registry.hpp"
 #include "puma/actors/source_runnable.hpp"
 #include "puma/base/error.hpp"
@@ -10,6 +11,7 @@
 #include "puma/logging/log.hpp"
 
 #include <algorithm>
+#include <map>
 #include <utility>
 
 namespace puma::internal {
@@ -30,6 +32,9 @@ constexpr auto long_stride_time = about_microseconds(20);
 
 /// How often a task that is woken while it runs goes on at once.
 constexpr int most_rounds = 4;
+
+/// How many jobs it does before it looks for values again.
+constexpr int most_jobs = 64;
 
 constexpr const char* waiting_activity = "waiting";
 
@@ -95,7 +100,9 @@ class task::slice_clock {
 /// that passes by leaves it standing until the record has been made.
 class task::activity_guard {
  public:
-  activity_guard(task& self, const char* what) : self_(self) {
+  activity_guard(task& self, const char* what)
+    : self_(self),
+      outer_(self.activity_.load(std::memory_order_relaxed)) {
     self_.activity_.store(what, std::memory_order_relaxed);
   }
 
@@ -104,11 +111,12 @@ class task::activity_guard {
 
   ~activity_guard() {
     if (std::uncaught_exceptions() == exceptions_)
-      self_.activity_.store(waiting_activity, std::memory_order_relaxed);
+      self_.activity_.store(outer_, std::memory_order_relaxed);
   }
 
  private:
   task& self_;
+  const char* outer_; // a hook that waits may run jobs
   const int exceptions_ = std::uncaught_exceptions();
 };
 
@@ -184,6 +192,22 @@ std::string task::current_activity() const {
   return activity();
 }
 
+detail::target_ptr task::route() {
+  return nullptr;
+}
+
+job_inbox::result task::give(const detail::job_ptr& x,
+                             wake_list& wakes) noexcept {
+  const auto result = jobs_.push(x);
+  if (result == job_inbox::result::pushed)
+    wakes.add(*this, wake::job);
+  return result;
+}
+
+bool task::is_here() const noexcept {
+  return party::current() == this;
+}
+
 bool task::may_wait() const noexcept {
   return may_wait_;
 }
@@ -197,6 +221,13 @@ void task::wait(time_point deadline) {
     if (stopping_ || (seen & wake::stop) != 0)
       throw stopped{"runnable '" + record_->name
                     + "': told to stop while it waited"};
+    // Jobs of this slice may be left.
+    if (jobs_.size() != 0 && !in_job_) {
+      bits_.fetch_and(~wake::job, std::memory_order_acq_rel);
+      run_jobs_while_waiting();
+      // What this hook waits for may hold now.
+      return;
+    }
     constexpr auto reasons = wake::data | wake::room | wake::change;
     if ((seen & reasons) != 0) {
       // Which inputs the data is for is sorted out at the next slice.
@@ -275,6 +306,47 @@ ticker& task::ticks() {
   return *ticker_;
 }
 
+// -- objects that are kept ----------------------------------------------------
+
+struct task::kept_objects {
+  std::uint64_t last_number = detail::own_object;
+  std::map<std::uint64_t, detail::kept_ptr> all;
+};
+
+detail::target_ptr task::keep(detail::kept_ptr x) {
+  if (!kept_)
+    kept_ = std::make_unique<kept_objects>();
+  const auto number = ++kept_->last_number;
+  kept_->all.emplace(number, std::move(x));
+  return std::make_shared<local_reference>(record_, number);
+}
+
+detail::target_ptr task::own_reference() const {
+  return record_;
+}
+
+void* task::kept(std::uint64_t number, const std::type_info& type) const {
+  const auto fail = [&](const char* why) {
+    throw usage_error{describe() + ": keeps no object " + std::to_string(number)
+                      + why};
+  };
+  if (!kept_ || !kept_->all.contains(number))
+    fail("");
+  const auto& x = *kept_->all.at(number);
+  if (x.type() != type)
+    fail(" of that type");
+  return x.address();
+}
+
+void task::let_go(std::uint64_t number) {
+  if (kept_)
+    kept_->all.erase(number);
+}
+
+std::string task::describe() const {
+  return "runnable '" + record_->name + "'";
+}
+
 // -- a slice ------------------------------------------------------------------
 
 task::outcome task::run_slice() {
@@ -320,6 +392,8 @@ void task::take_signals(wake::bits seen) noexcept {
 
 bool task::construct() {
   was_constructed_ = true;
+  retain();
+  record_->owner->attach(*record_, *this);
   // Held open by tokens until the new object has opened its publishers.
   const auto recipe = std::move(record_->recipe);
   auto failed = std::optional<failure>{};
@@ -359,8 +433,9 @@ task::outcome task::work() {
   try {
     if (stopping_ || (bits_.load(std::memory_order_relaxed) & wake::stop) != 0)
       return end({});
-    // Not kept waiting by values, nor by outputs without room. After each one
-    // it is the others' turn.
+    // Neither is kept waiting by values, nor by outputs without room. After
+    // each tick it is the others' turn.
+    run_jobs();
     if (ticker_ && give_tick())
       bits_.fetch_or(wake::tick, std::memory_order_relaxed);
     if ((bits_.load(std::memory_order_relaxed) & wake::stop) != 0)
@@ -392,6 +467,74 @@ std::optional<task::outcome> task::interrupted() {
     return std::nullopt;
   // An outbox is not empty: room will wake the task, unless there is some now.
   return drain_outboxes() ? std::nullopt : std::optional{outcome::idle};
+}
+
+void task::run_jobs() {
+  if (jobs_.size() == 0)
+    return;
+  const bool stands_still = wait_driver::of_this_thread() != nullptr;
+  const auto start = read_cycles();
+  for (int n = 1; run_job(); ++n) {
+    // Values and other runnables must get their turn, too.
+    if (jobs_.size() != 0
+        && (n == most_jobs
+            || (!stands_still && read_cycles() - start >= slice_time))) {
+      bits_.fetch_or(wake::job, std::memory_order_relaxed);
+      return;
+    }
+  }
+}
+
+bool task::run_job() {
+  const auto job = jobs_.pop();
+  if (!job)
+    return false;
+  const activity_guard doing{*this, job->activity()};
+  struct marker {
+    bool& flag;
+    const bool outer = std::exchange(flag, true);
+    ~marker() { flag = outer; }
+  };
+  const marker inside{in_job_};
+  job->run(*this);
+  return true;
+}
+
+void task::run_jobs_while_waiting() {
+  try {
+    run_jobs();
+  } catch (...) {
+    // The hook that waits is not the one that failed, but it must return.
+    job_error_ = ending_here();
+    stopping_ = true;
+    throw stopped{describe() + ": failed while a hook waited"};
+  }
+}
+
+void task::run_last_jobs(std::optional<failure>& error) {
+  if (error || !object_)
+    return;
+  try {
+    // Not those that these make in turn.
+    for (auto n = jobs_.size(); n != 0 && run_job(); --n) {
+    }
+  } catch (...) {
+    error = ending_here();
+    own_error_ = error.has_value();
+  }
+}
+
+void task::drop_jobs(const failure* error) noexcept {
+  jobs_.close();
+  std::size_t lost = 0;
+  while (const auto job = jobs_.pop())
+    if (job->drop(describe() + " ended"
+                  + (error ? ", with " + error->describe() : std::string{})))
+      ++lost;
+  if (lost != 0)
+    log(log_level::warning, "puma.actors",
+        describe() + ": ended before " + std::to_string(lost)
+          + " posted calls were made");
 }
 
 bool task::give_tick() {
@@ -536,6 +679,12 @@ void task::deliver_end(input& in, const failure* error) {
 }
 
 task::outcome task::end(std::optional<failure> error) {
+  run_last_jobs(error);
+  in_job_ = true; // hooks that wait from now on run no more of them
+  if (!error && job_error_) {
+    error = std::move(job_error_);
+    own_error_ = true;
+  }
   for (std::size_t i = 0; object_ && i != inputs_.size(); ++i) {
     if (inputs_[i]->done)
       continue;
@@ -570,7 +719,9 @@ task::outcome task::end(std::optional<failure> error) {
   const bool settled = handled || end_taken_;
   bool passed_on = false;
   close_outputs(error && !settled ? &*error : nullptr, passed_on);
+  drop_jobs(error ? &*error : nullptr);
   activity_.store("destructor", std::memory_order_relaxed);
+  kept_.reset();
   object_.reset();
   ticker_.reset();
   inputs_.clear();

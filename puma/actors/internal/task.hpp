@@ -3,6 +3,7 @@
 #pragma once
 
 #include "puma/actors/detail/hosting.hpp"
+#include "puma/actors/detail/references.hpp"
 #include "puma/actors/internal/run_record.hpp"
 #include "puma/actors/internal/ticker.hpp"
 #include "puma/actors/runnable.hpp"
@@ -66,6 +67,35 @@ class task : public party, public hosted {
 
   void notify(wake::bits what, wake_list& wakes) noexcept override;
   [[nodiscard]] std::string current_activity() const override;
+  detail::target_ptr route() override;
+  job_inbox::result give(const detail::job_ptr& x,
+                         wake_list& wakes) noexcept override;
+  [[nodiscard]] bool is_here() const noexcept override;
+
+  // -- for jobs, and within catch clauses of theirs ---------------------------
+
+  /// The object of the runnable.
+  [[nodiscard]] runnable& object() const noexcept { return *object_; }
+
+  /// Returns the error that the exception being handled is; nothing if that
+  /// says that the runnable was told to stop.
+  [[nodiscard]] std::optional<failure> ending_here() const;
+
+  /// Returns kind and name, such as `runnable 'squarer'`.
+  [[nodiscard]] std::string describe() const;
+
+  /// Keeps an object for references to it, and returns one.
+  detail::target_ptr keep(detail::kept_ptr x);
+
+  /// Returns a reference to the runnable itself.
+  [[nodiscard]] detail::target_ptr own_reference() const;
+
+  /// Returns the address of an object that was kept; throws `usage_error` if
+  /// there is none, or it is of another type.
+  [[nodiscard]] void* kept(std::uint64_t number,
+                           const std::type_info& type) const;
+
+  void let_go(std::uint64_t number);
 
   // -- for the runnable under this host ---------------------------------------
 
@@ -113,8 +143,14 @@ class task : public party, public hosted {
   class activity_guard;
   class slice_clock;
   class scope;
+  struct kept_objects;
 
   bool construct();
+  void run_jobs();
+  bool run_job();
+  void run_last_jobs(std::optional<failure>& error);
+  void run_jobs_while_waiting();
+  void drop_jobs(const failure* error) noexcept;
   void take_signals(wake::bits seen) noexcept;
   outcome work();
   std::optional<outcome> interrupted();
@@ -129,9 +165,6 @@ class task : public party, public hosted {
   outcome end(std::optional<failure> error);
   void close_outputs(const failure* error, bool& passed_on);
   void pause() noexcept;
-  /// Returns the error that the exception being handled is; nothing if that
-  /// says that the runnable was told to stop.
-  std::optional<failure> ending_here() const;
   failure failure_here() const;
   std::string describe_activity() const;
 
@@ -141,9 +174,10 @@ class task : public party, public hosted {
   static constexpr wake::bits reshaped = 1u << 9; // outputs came or went
   static constexpr wake::bits signals = wake::data | wake::room | wake::stop
                                         | wake::drain | wake::mail
-                                        | wake::change | wake::tick;
+                                        | wake::change | wake::tick | wake::job;
   static constexpr wake::bits attention = wake::stop | wake::drain | wake::mail
-                                          | wake::tick | blocked | reshaped;
+                                          | wake::tick | wake::job | blocked
+                                          | reshaped;
 
   std::atomic<std::uint32_t> bits_;
   const bool may_wait_;
@@ -153,11 +187,15 @@ class task : public party, public hosted {
   bool was_constructed_ = false;
   bool end_taken_ = false; // by an overridden on_complete
   bool own_error_ = false;
+  bool in_job_ = false;
   std::atomic<const char*> activity_{"waiting"};
   record_ptr record_;
   std::unique_ptr<runnable> object_;
   source_runnable* source_ = nullptr;
   std::unique_ptr<ticker> ticker_; // once it has an interval
+  job_inbox jobs_;
+  std::optional<failure> job_error_; // of a job that ran in a hook that waits
+  std::unique_ptr<kept_objects> kept_;
   std::vector<std::unique_ptr<input>> inputs_;
   std::size_t next_input_ = 0;
   std::size_t open_inputs_ = 0;

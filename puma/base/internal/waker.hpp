@@ -18,6 +18,7 @@ inline constexpr bits drain = 1u << 5;  ///< Make no new values.
 inline constexpr bits mail = 1u << 6;   ///< The actor's mailbox has messages.
 inline constexpr bits change = 1u << 7; ///< Something waited for may hold now.
 inline constexpr bits tick = 1u << 10;  ///< A tick is due.
+inline constexpr bits job = 1u << 11; ///< Something is to be done in its scope.
 
 } // namespace wake
 

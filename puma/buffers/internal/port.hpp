@@ -20,6 +20,8 @@
 
 namespace puma::internal {
 
+class reference_exchange; // of puma/actors
+
 /// What a port, and handles that cross, need from the process that they are in.
 /// It is the context of all encoders and decoders.
 class port_context {
@@ -52,6 +54,9 @@ class port_context {
     = 0;
 
   virtual void tell_home(buffer_id id, note what, std::uint64_t epoch) = 0;
+
+  /// Returns what takes references to objects to and from other processes.
+  virtual reference_exchange& references() noexcept = 0;
 
   /// Called after each round of work of a port, outside of all locks.
   virtual void worked(port& who) = 0;

@@ -50,9 +50,12 @@ std::string milliseconds(std::chrono::milliseconds x) {
 /// A runnable in a worker, as the registry sees it.
 class home_node::remote_run final : public hosted {
  public:
-  remote_run(std::shared_ptr<run_record> record, run_id id)
+  /// `target` is where its calls go.
+  remote_run(std::shared_ptr<run_record> record, run_id id,
+             detail::target_ptr target)
     : record_(std::move(record)),
-      id_(id) {}
+      id_(id),
+      target_(std::move(target)) {}
 
   /// The reference that `drop` gives up.
   std::shared_ptr<remote_run> self;
@@ -96,6 +99,14 @@ class home_node::remote_run final : public hosted {
     return activity_;
   }
 
+  detail::target_ptr route() override { return target_; }
+
+  job_inbox::result give(const detail::job_ptr&, wake_list&) noexcept override {
+    return job_inbox::result::closed; // there is a route instead
+  }
+
+  [[nodiscard]] bool is_here() const noexcept override { return false; }
+
   void drop() noexcept override { const auto last = std::move(self); }
 
  private:
@@ -106,6 +117,7 @@ class home_node::remote_run final : public hosted {
 
   const std::shared_ptr<run_record> record_;
   const run_id id_;
+  const detail::target_ptr target_;
   mutable std::mutex mutex_;
   connection_ptr control_;
   wake::bits early_ = 0;
@@ -159,13 +171,12 @@ class home_node::group final : public run_starter {
       check(*x);
     encoder body;
     body.number(x->own_thread);
-    encode(body, key->type);
-    encode(body, key->module);
-    body.number(key->offset);
+    encode_key(body, *key);
     body.block(args.bytes().data(), args.bytes().size());
     const auto where = pick();
     const auto id = home_.next_run();
-    auto run = std::make_shared<remote_run>(x, id);
+    auto run = std::make_shared<remote_run>(x, id,
+                                            home_.calls().target(where, id));
     run->self = run;
     home_.post(
       [this, where, run, text = std::make_shared<encoder>(std::move(body))] {
@@ -319,6 +330,10 @@ void home_node::add_worker(const std::shared_ptr<worker>& x) {
   workers_[x->id] = x;
   x->started = x->last_heard = clock::now();
   x->control = open_control(x->descriptor, x->id);
+  {
+    const std::lock_guard guard{live_mutex_};
+    controls_[x->id] = x->control;
+  }
   x->control->begin();
   encoder body;
   body.number(token()[0]);
@@ -398,6 +413,38 @@ void home_node::tell(node_id who, node_frame what, std::uint64_t to,
                      const encoder& body) {
   if (auto* x = find_worker(who); x && x->control)
     x->control->send(static_cast<std::uint8_t>(what), to, {}, body.bytes());
+}
+
+void home_node::carry(node_id to, std::shared_ptr<const encoder> piece,
+                      bool is_call) {
+  constexpr auto kind = static_cast<std::uint8_t>(node_frame::parcel);
+  if (is_call) {
+    // The runnable that it is for may still wait to be started.
+    post([this, to, piece] {
+      if (auto* x = find_worker(to); x && x->control)
+        x->control->send(kind, to, {}, piece->bytes(), piece);
+    });
+    return;
+  }
+  connection_ptr control;
+  {
+    const std::lock_guard guard{live_mutex_};
+    if (const auto i = controls_.find(to); i != controls_.end())
+      control = i->second;
+  }
+  if (control)
+    control->send(kind, to, {}, piece->bytes(), piece);
+}
+
+void home_node::forward(node_id to, connection::bytes piece) {
+  auto copy = std::make_shared<encoder>();
+  copy->block(piece.data(), piece.size());
+  post([this, to, copy] {
+    if (find_worker(to))
+      return carry(to, copy, true);
+    const auto [from, answer] = call_desk::returned(copy->bytes(), to);
+    carry(from, answer, false);
+  });
 }
 
 // -- what workers say ---------------------------------------------------------
@@ -591,6 +638,7 @@ void home_node::finish_worker(worker& x) {
     runs_.ended(run->record(), &own, !passed_on);
   }
   const std::lock_guard guard{live_mutex_};
+  controls_.erase(keep->id);
   live_.erase(x.id);
   live_changed_.notify_all();
 }

@@ -65,6 +65,9 @@ class home_node final : public node, private directory::messenger {
                        const std::string& why) override;
   void on_fault(node_id who, const std::string& why) override;
   bool may_leave(const port& x) override;
+  void forward(node_id to, connection::bytes piece) override;
+  void carry(node_id to, std::shared_ptr<const encoder> piece,
+             bool is_call) override;
 
  private:
   class remote_run;
@@ -128,7 +131,8 @@ class home_node final : public node, private directory::messenger {
   mutable std::mutex live_mutex_;
   std::condition_variable live_changed_;
   std::set<node_id> accepting_;
-  std::map<node_id, pid_t> live_; // copies of what is in workers_
+  std::map<node_id, pid_t> live_;              // copies of what is in workers_
+  std::map<node_id, connection_ptr> controls_; // as well
 
   std::mutex keeper_mutex_;
   std::condition_variable keeper_wake_;

@@ -102,9 +102,13 @@ struct node::barrier {
 node::node(io_loop& loop, io_loop& link_loop, node_id self)
   : loop_(loop),
     link_loop_(link_loop),
-    self_(self) {}
+    self_(self),
+    calls_(std::make_shared<call_desk>(static_cast<call_desk::courier&>(*this),
+                                       self)) {}
 
-node::~node() = default;
+node::~node() {
+  calls_->close();
+}
 
 void node::settle(std::string sockets, node_token token) {
   sockets_path_ = std::move(sockets);
@@ -137,6 +141,7 @@ bool node::close(std::chrono::milliseconds timeout) {
 }
 
 void node::drop_ports() {
+  calls_->close();
   std::map<buffer_id, port_ptr> all;
   {
     const std::lock_guard guard{ports_mutex_};
@@ -249,6 +254,7 @@ connection_ptr node::connection_to(node_id peer) {
 }
 
 void node::forget_node(node_id who, const failure& error) {
+  calls_->node_gone(who, std::string{error.text()});
   connection_ptr out;
   {
     const std::lock_guard guard{connections_mutex_};
@@ -322,6 +328,12 @@ void node::on_frame(const connection_ptr& from, const frame_header& head,
     return;
   }
   switch (static_cast<node_frame>(head.kind)) {
+  case node_frame::parcel:
+    if (head.to == self_)
+      calls_->receive(body);
+    else
+      forward(static_cast<node_id>(head.to), body);
+    return;
   case node_frame::sync:
     from->send(static_cast<std::uint8_t>(node_frame::synced), head.to, {}, {});
     return;

@@ -4,6 +4,7 @@
 
 #include "puma/base/failure.hpp"
 #include "puma/buffers/internal/port.hpp"
+#include "puma/environments/internal/call_desk.hpp"
 #include "puma/environments/internal/connection.hpp"
 
 #include <array>
@@ -28,6 +29,7 @@ enum class node_frame : std::uint8_t {
   hello = 64, ///< Says who connects; with the runtime's token.
   sync,       ///< Asks for `synced`, which says that all before has come in.
   synced,
+  parcel, ///< A piece of a message of `call_desk`; `to` is a process.
   // From the owner to a worker.
   welcome = 96, ///< Who the worker is, and how it is to work.
   start,        ///< Starts a runnable.
@@ -63,7 +65,9 @@ using node_token = std::array<std::uint64_t, 2>;
 /// one to use.
 ///
 /// *Threads.* All functions may be called from any thread.
-class node : public port_context, public connection::listener {
+class node : public port_context,
+             public connection::listener,
+             protected call_desk::courier {
  public:
   using port_ptr = std::shared_ptr<port>;
 
@@ -108,6 +112,8 @@ class node : public port_context, public connection::listener {
 
   [[nodiscard]] node_id self() const noexcept override { return self_; }
 
+  reference_exchange& references() noexcept override { return *calls_; }
+
   carrier_ptr connect(node_id peer) override;
   void worked(port& who) override;
 
@@ -125,6 +131,9 @@ class node : public port_context, public connection::listener {
                           connection::bytes body)
     = 0;
 
+  /// A piece of a message has come in that is for another process.
+  virtual void forward(node_id to, connection::bytes piece) = 0;
+
   /// A connection between owner and worker is lost.
   virtual void on_control_lost(const connection_ptr& who,
                                const std::string& why)
@@ -136,6 +145,12 @@ class node : public port_context, public connection::listener {
 
   /// The port of `id` is no longer used here; returns whether it may go.
   virtual bool may_leave(const port& x) = 0;
+
+  [[nodiscard]] call_desk& calls() noexcept { return *calls_; }
+
+  void* wire_context() noexcept override {
+    return static_cast<port_context*>(this);
+  }
 
   [[nodiscard]] const node_token& token() const noexcept { return token_; }
 
@@ -189,6 +204,7 @@ class node : public port_context, public connection::listener {
   const node_id self_;
   std::string sockets_path_;
   node_token token_{};
+  const std::shared_ptr<call_desk> calls_;
   std::atomic<std::uint64_t> link_bytes_received_{0};
 
   std::mutex connections_mutex_;

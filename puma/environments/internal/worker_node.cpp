@@ -182,15 +182,13 @@ void worker_node::on_welcome(decoder& in) {
 
 void worker_node::on_start(run_id id, decoder& in) {
   const auto own_thread = in.number<bool>();
-  detail::recipe_key key;
-  decode(in, key.type);
-  decode(in, key.module);
-  key.offset = in.number<std::uint64_t>();
+  const auto key = detail::decode_key(in);
   auto observer = std::make_shared<run>(*this, id);
   try {
     if (!in.ok())
       throw error{in.error()};
-    const auto make = detail::find_recipe(key);
+    const auto make = reinterpret_cast<detail::recipe_decoder>(
+      detail::find_decoder(key));
     if (!make)
       throw usage_error{
         "this process does not know how to make it; is it "
@@ -206,6 +204,7 @@ void worker_node::on_start(run_id id, decoder& in) {
       const std::lock_guard guard{mutex_};
       live_[id] = record;
     }
+    calls().add_scope(id, record);
     runs_.start(record);
   } catch (const std::exception&) {
     imported() = nullptr;
@@ -274,6 +273,7 @@ void worker_node::on_port(node_frame what, buffer_id id, decoder& in) {
 // -- what it tells the owner --------------------------------------------------
 
 void worker_node::forget(run_id id) {
+  calls().remove_scope(id);
   registry::record_ptr record; // goes after the lock
   const std::lock_guard guard{mutex_};
   if (const auto i = live_.find(id); i != live_.end()) {
@@ -355,6 +355,16 @@ void worker_node::on_fault(node_id who, const std::string& why) {
   encode(body, why);
   // What is wrong with the owner ends with this process.
   tell(node_frame::fault, who != owner_node ? who : self(), body);
+}
+
+void worker_node::forward(node_id to, connection::bytes) {
+  throw error{"a message for process " + std::to_string(to)};
+}
+
+void worker_node::carry(node_id to, std::shared_ptr<const encoder> piece,
+                        bool) {
+  control_->send(static_cast<std::uint8_t>(node_frame::parcel), to, {},
+                 piece->bytes(), piece);
 }
 
 bool worker_node::may_leave(const port& x) {

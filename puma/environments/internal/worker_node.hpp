@@ -43,6 +43,9 @@ class worker_node final : public node {
                        const std::string& why) override;
   void on_fault(node_id who, const std::string& why) override;
   bool may_leave(const port& x) override;
+  void forward(node_id to, connection::bytes piece) override;
+  void carry(node_id to, std::shared_ptr<const encoder> piece,
+             bool is_call) override;
 
  private:
   class run;
