@@ -128,6 +128,7 @@ puma_test(
           processes/places.cpp
           processes/stages.cpp
           processes/proc.cpp
+          processes/calls_test.cpp
           processes/deaths_test.cpp
           processes/errors_test.cpp
           processes/functions_test.cpp

@@ -4,6 +4,7 @@
 #include "puma/buffers/internal/port.hpp"
 #include "puma/environments/internal/directory.hpp"
 
+#include <cstdlib>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -79,6 +80,10 @@ class fake_node final : public port_context {
   puma::detail::buffer_core_ptr
   import_buffer(puma::decoder&, const puma::detail::value_ops&) override {
     return nullptr;
+  }
+
+  puma::internal::reference_exchange& references() noexcept override {
+    std::abort(); // no values with references here
   }
 
   void tell_home(buffer_id to, note what, std::uint64_t epoch) override;

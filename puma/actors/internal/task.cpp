@@ -714,6 +714,7 @@ task::outcome task::end(std::optional<failure> error) {
             + "; ignored, because it has failed before");
     }
   }
+  kept_.reset(); // their destructors may still publish
   for (auto& in : inputs_)
     in->end->give_back();
   const bool settled = handled || end_taken_;
@@ -721,7 +722,6 @@ task::outcome task::end(std::optional<failure> error) {
   close_outputs(error && !settled ? &*error : nullptr, passed_on);
   drop_jobs(error ? &*error : nullptr);
   activity_.store("destructor", std::memory_order_relaxed);
-  kept_.reset();
   object_.reset();
   ticker_.reset();
   inputs_.clear();
