@@ -56,7 +56,7 @@ class puma_channel {
   void push(T&& x) { in_.publish(std::move(x)); }
 
   bool try_push(T&& x) {
-    return in_.try_publish(std::move(x)) == puma::publish_status::accepted;
+    return in_.try_publish(std::move(x)) == puma::publish_result::accepted;
   }
 
   void end() { in_.complete(); }

@@ -113,7 +113,7 @@ class maker final : public puma::source_runnable {
 
  protected:
   bool on_demand() override {
-    if (out_.publish(form<T>::make(next_)) == puma::publish_status::closed)
+    if (out_.publish(form<T>::make(next_)) == puma::publish_result::closed)
       return false;
     return ++next_.sequence != count_;
   }

@@ -27,7 +27,7 @@ void fill_and_make_room() {
   int accepted = 0;
   std::string letter = "a";
   const auto offer = [&] { return out.try_publish(std::move(letter)); };
-  while (offer() == puma::publish_status::accepted)
+  while (offer() == puma::publish_result::accepted)
     letter = static_cast<char>('a' + ++accepted);
   std::cout << "accepted " << accepted << ", full at \"" << letter << "\"\n";
   // [try]

@@ -8,6 +8,7 @@
 #include "puma/actors/functions.hpp"
 #include "puma/actors/future.hpp"
 #include "puma/actors/late_ticks.hpp"
+#include "puma/actors/monitor_runnable.hpp"
 #include "puma/actors/multi_buffer_servicing_runnable.hpp"
 #include "puma/actors/overload.hpp"
 #include "puma/actors/remote.hpp"

@@ -49,6 +49,7 @@ add_library(
   actors/inputs_test.cpp
   actors/lifetime_test.cpp
   actors/runner_test.cpp
+  actors/status_test.cpp
   actors/scope_test.cpp
   actors/several_publishers_test.cpp
   actors/source_test.cpp
@@ -134,7 +135,9 @@ puma_test(
           processes/functions_test.cpp
           processes/functions_other_file.cpp
           processes/handover_test.cpp
+          processes/monitor_test.cpp
           processes/runner_test.cpp
+          processes/status_test.cpp
           processes/system_test.cpp
           processes/values_test.cpp
   LIBRARIES shared_stage)

@@ -47,7 +47,7 @@ measurement run_latency(const settings& given) {
   const auto begin = now_ns() + head_start_ns;
   for (std::uint64_t i = 0; i != given.items; ++i) {
     sleep_until_ns(begin + static_cast<std::int64_t>(i) * period_ns);
-    if (out.publish(now_ns()) != puma::publish_status::accepted)
+    if (out.publish(now_ns()) != puma::publish_result::accepted)
       break;
   }
   out.complete();

@@ -122,7 +122,7 @@ bool reader::publish(text_block&& text) {
     return true;
   auto& output = outputs_[next_output_];
   next_output_ = (next_output_ + 1) % outputs_.size();
-  return output.publish(std::move(text)) != puma::publish_status::closed;
+  return output.publish(std::move(text)) != puma::publish_result::closed;
 }
 
 bool reader::finish_file(file_done::outcome result, std::string reason) {
@@ -133,7 +133,7 @@ bool reader::finish_file(file_done::outcome result, std::string reason) {
 }
 
 bool reader::send(report x) {
-  return reports_.publish(std::move(x)) != puma::publish_status::closed;
+  return reports_.publish(std::move(x)) != puma::publish_result::closed;
 }
 
 } // namespace word_count

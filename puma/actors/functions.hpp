@@ -61,7 +61,7 @@ class generating final : public source_runnable {
     std::optional<T> value = function_();
     if (!value)
       return false;
-    return out_.publish(std::move(*value)) != publish_status::closed;
+    return out_.publish(std::move(*value)) != publish_result::closed;
   }
 
  private:

@@ -4,11 +4,13 @@
 
 #include "puma/actors/detail/hosting.hpp"
 #include "puma/actors/detail/references.hpp"
+#include "puma/actors/detail/status_value.hpp"
 #include "puma/actors/late_ticks.hpp"
 #include "puma/buffers/buffer.hpp"
 
 #include <chrono>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <type_traits>
 #include <utility>
@@ -85,6 +87,18 @@ class runnable {
         return remote<T>{detail::refer_to_runnable(host_)};
     }
     return remote<T>{detail::refer_in(host_, detail::lend(object))};
+  }
+
+  /// Tells the owner something: a value of any type, of which the latest one of
+  /// each type is kept until the owner asks for it. Never waits. To be called
+  /// in the constructor or from a hook; from anywhere else it is a
+  /// `usage_error`, and so is, in another process, a value that cannot cross or
+  /// takes more than half a megabyte.
+  template <class S>
+  void publish_status(S value) {
+    check_scope("publish_status");
+    detail::publish_status(
+      host_, std::make_unique<detail::typed_status<S>>(std::move(value)));
   }
 
   /// Called once, before anything else.

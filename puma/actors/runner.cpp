@@ -40,6 +40,19 @@ detail::target_ptr runner::target() const {
   return record_;
 }
 
+detail::status_ptr runner::take_status(const std::type_info& type) {
+  auto& x = record();
+  return x.owner->take_status(x, type);
+}
+
+detail::status_ptr runner::take_status_for(const std::type_info& type,
+                                           std::chrono::nanoseconds timeout) {
+  auto& x = record();
+  if (x.owner->is_prepared(x))
+    throw usage_error{name() + ": not started yet"};
+  return x.owner->wait_for_status(x, type, internal::deadline_after(timeout));
+}
+
 void runner::start() {
   auto& x = record();
   x.owner->start(record_);

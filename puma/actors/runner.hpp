@@ -2,6 +2,7 @@
 
 #pragma once
 
+#include "puma/actors/detail/status_value.hpp"
 #include "puma/actors/remote.hpp"
 #include "puma/base/failure.hpp"
 
@@ -9,6 +10,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <typeinfo>
 #include <utility>
 
 namespace puma {
@@ -109,6 +111,24 @@ class runner {
     return remote<T>{target()};
   }
 
+  // -- status -----------------------------------------------------------------
+
+  /// Returns the latest status of type `S` that the runnable has published
+  /// since it was asked for last; nothing if there is none. Also after the end.
+  template <class S>
+  [[nodiscard]] std::optional<S> latest_status() {
+    return value_of<S>(take_status(typeid(S)));
+  }
+
+  /// As above, but waits for one. Returns nothing after `timeout`, or as soon
+  /// as the runnable has ended without one. A pooled runnable must not wait:
+  /// `usage_error`.
+  template <class S>
+  [[nodiscard]] std::optional<S>
+  wait_for_status(std::chrono::nanoseconds timeout) {
+    return value_of<S>(take_status_for(typeid(S), timeout));
+  }
+
   // -- the end ----------------------------------------------------------------
 
   /// Asks the runnable to end after the value in hand, and after the calls that
@@ -137,6 +157,16 @@ class runner {
  private:
   [[nodiscard]] internal::run_record& record() const;
   [[nodiscard]] detail::target_ptr target() const;
+  detail::status_ptr take_status(const std::type_info& type);
+  detail::status_ptr take_status_for(const std::type_info& type,
+                                     std::chrono::nanoseconds timeout);
+
+  template <class S>
+  static std::optional<S> value_of(const detail::status_ptr& x) {
+    auto* typed = dynamic_cast<detail::typed_status<S>*>(x.get());
+    return typed ? std::optional<S>{std::move(typed->value)} : std::nullopt;
+  }
+
   void tear_down() noexcept;
 
   std::shared_ptr<internal::run_record> record_;

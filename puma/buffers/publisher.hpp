@@ -54,27 +54,27 @@ class publisher {
   /// when that is the policy, or when a pooled runnable's outbox is full;
   /// throws `stopped` when a dedicated runnable is told to stop meanwhile.
   /// Moves from `value` only when accepted.
-  publish_status publish(T&& value) {
+  publish_result publish(T&& value) {
     if (auto* end = end_.get(); end && end->next != end->limit) {
       ::new (static_cast<void*>(end->next)) T(std::move(value));
       end->next += sizeof(T);
-      return publish_status::accepted;
+      return publish_result::accepted;
     }
     return detail::publish(end_.get(), &value);
   }
 
-  publish_status
+  publish_result
   publish(const T& value) requires std::is_copy_constructible_v<T> {
     return publish(T(value));
   }
 
   /// As `publish`, but waits at most `timeout`, and returns `full` when that
   /// was not enough, whatever the policy. A pooled runnable does not wait.
-  publish_status publish_for(T&& value, std::chrono::nanoseconds timeout) {
+  publish_result publish_for(T&& value, std::chrono::nanoseconds timeout) {
     return detail::publish_for(end_.get(), &value, timeout);
   }
 
-  publish_status publish_for(
+  publish_result publish_for(
     const T& value,
     std::chrono::nanoseconds timeout) requires std::is_copy_constructible_v<T> {
     return publish_for(T(value), timeout);
@@ -82,11 +82,11 @@ class publisher {
 
   /// Publishes `value` if there is room now. Never waits, never drops `value`
   /// and never throws `buffer_full`.
-  [[nodiscard]] publish_status try_publish(T&& value) {
+  [[nodiscard]] publish_result try_publish(T&& value) {
     return detail::try_publish(end_.get(), &value);
   }
 
-  [[nodiscard]] publish_status
+  [[nodiscard]] publish_result
   try_publish(const T& value) requires std::is_copy_constructible_v<T> {
     return try_publish(T(value));
   }

@@ -4,13 +4,13 @@
 
 namespace puma {
 
-std::string_view to_string(publish_status x) noexcept {
+std::string_view to_string(publish_result x) noexcept {
   switch (x) {
-  case publish_status::accepted:
+  case publish_result::accepted:
     return "accepted";
-  case publish_status::full:
+  case publish_result::full:
     return "full";
-  case publish_status::closed:
+  case publish_result::closed:
     break;
   }
   return "closed";

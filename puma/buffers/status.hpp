@@ -7,7 +7,7 @@
 namespace puma {
 
 /// Outcome of publishing one value.
-enum class publish_status {
+enum class publish_result {
   accepted, ///< The value belongs to the buffer.
   full,     ///< No room: the value is untouched. Wait, or slow down.
   closed,   ///< The stream has ended: the value is untouched. Stop publishing.
@@ -21,7 +21,7 @@ enum class receive_status {
   failed,    ///< The stream has ended with an error.
 };
 
-[[nodiscard]] std::string_view to_string(publish_status x) noexcept;
+[[nodiscard]] std::string_view to_string(publish_result x) noexcept;
 
 [[nodiscard]] std::string_view to_string(receive_status x) noexcept;
 

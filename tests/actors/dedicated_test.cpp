@@ -11,7 +11,7 @@
 
 using namespace puma_test;
 using namespace std::chrono_literals;
-using puma::publish_status;
+using puma::publish_result;
 using puma::receive_status;
 using ::testing::ElementsAre;
 
@@ -72,7 +72,7 @@ TEST_P(waiting, in_publish_ends_when_there_is_room) {
   auto x = run_dedicated([&](idler& self) {
     self.outs.open(self.publish_to(out));
     for (int i = 1; i <= 100; ++i)
-      EXPECT_EQ(self.outs[0].publish(i), publish_status::accepted);
+      EXPECT_EQ(self.outs[0].publish(i), publish_result::accepted);
     self.stop();
   });
   numbers seen;
@@ -85,7 +85,7 @@ TEST_P(waiting, in_publish_ends_when_there_is_room) {
 }
 
 TEST_P(waiting, in_publish_for_ends_after_its_time) {
-  std::optional<publish_status> status;
+  std::optional<publish_result> status;
   auto x = run_dedicated([&](idler& self) {
     self.outs.open(self.publish_to(out));
     self.outs[0].publish(1);
@@ -95,7 +95,7 @@ TEST_P(waiting, in_publish_for_ends_after_its_time) {
 
   x.join();
 
-  EXPECT_EQ(status, publish_status::full);
+  EXPECT_EQ(status, publish_result::full);
   EXPECT_THAT(rest_of(out), ElementsAre(1));
 }
 
@@ -257,7 +257,7 @@ TEST_P(waiting, for_all_is_refused_in_a_hook) {
 }
 
 TEST_P(waiting, is_not_what_publish_for_does_in_a_pooled_runnable) {
-  std::optional<publish_status> status;
+  std::optional<publish_result> status;
   auto x = env().run<idler>("pooled", [&](idler& self) {
     auto end = self.publish_to(out);
     end.publish(1);
@@ -267,7 +267,7 @@ TEST_P(waiting, is_not_what_publish_for_does_in_a_pooled_runnable) {
 
   x.join();
 
-  EXPECT_NE(status, publish_status::closed);
+  EXPECT_NE(status, publish_result::closed);
 }
 
 } // namespace

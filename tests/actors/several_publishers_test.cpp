@@ -9,7 +9,7 @@
 #include <vector>
 
 using namespace puma_test;
-using puma::publish_status;
+using puma::publish_result;
 using puma::receive_status;
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
@@ -45,7 +45,7 @@ class late_opener : public puma::single_buffer_servicing_runnable<int> {
  private:
   int_buffer target_;
   std::optional<puma::publisher<int>> out_;
-  publish_status last_status_ = publish_status::accepted;
+  publish_result last_status_ = publish_result::accepted;
 };
 
 class several_publishers : public environment_test {
@@ -86,7 +86,7 @@ TEST_P(several_publishers, do_not_end_the_stream_of_one_in_a_plain_thread) {
   ASSERT_EQ(end.next(), 1);
 
   EXPECT_EQ(end.try_next().status(), receive_status::empty);
-  EXPECT_EQ(mine.publish(2), publish_status::accepted);
+  EXPECT_EQ(mine.publish(2), publish_result::accepted);
   mine.complete();
 
   EXPECT_EQ(end.next(), 2);

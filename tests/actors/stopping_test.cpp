@@ -9,7 +9,7 @@
 
 using namespace puma_test;
 using namespace std::chrono_literals;
-using puma::publish_status;
+using puma::publish_result;
 
 namespace {
 
@@ -74,7 +74,7 @@ class impatient final : public puma::single_buffer_servicing_runnable<int> {
  public:
   impatient(const puma::buffer<int>& in, const puma::buffer<int>& out,
             puma::when_full policy,
-            std::shared_ptr<std::vector<publish_status>> seen)
+            std::shared_ptr<std::vector<publish_result>> seen)
     : single_buffer_servicing_runnable("impatient", in),
       out_(publish_to(out, {.when_full = policy})),
       seen_(std::move(seen)) {}
@@ -87,7 +87,7 @@ class impatient final : public puma::single_buffer_servicing_runnable<int> {
 
  private:
   puma::publisher<int> out_;
-  std::shared_ptr<std::vector<publish_status>> seen_;
+  std::shared_ptr<std::vector<publish_result>> seen_;
 };
 
 class stopping : public environment_test {
@@ -135,7 +135,7 @@ TEST_P(stopping, a_source_with_two_publishers_on_one_small_buffer_is_possible) {
 }
 
 TEST_P(stopping, publish_for_returns_a_status_whatever_the_policy) {
-  const auto seen = std::make_shared<std::vector<publish_status>>();
+  const auto seen = std::make_shared<std::vector<publish_result>>();
   const auto tight = env().make_buffer<int>("tight", 1);
   auto out = in.open_publisher();
   out.publish(7);
@@ -145,9 +145,9 @@ TEST_P(stopping, publish_for_returns_a_status_whatever_the_policy) {
   x.stop();
   x.join();
 
-  EXPECT_THAT(*seen, ::testing::ElementsAre(publish_status::accepted,
-                                            publish_status::full,
-                                            publish_status::full));
+  EXPECT_THAT(*seen, ::testing::ElementsAre(publish_result::accepted,
+                                            publish_result::full,
+                                            publish_result::full));
   EXPECT_NO_THROW(x.check_for_exceptions());
 }
 

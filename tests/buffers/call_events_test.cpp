@@ -10,7 +10,7 @@
 
 using namespace puma_test;
 using puma::buffer;
-using puma::publish_status;
+using puma::publish_result;
 using puma::receive_status;
 using ::testing::ElementsAre;
 
@@ -69,13 +69,13 @@ TYPED_TEST(call_events, frees_the_place_when_the_hook_returns) {
   auto to = small.open_publisher();
   auto from = small.subscribe();
   publish_numbers(to, 1, 1);
-  auto inside = publish_status::accepted;
+  auto inside = publish_result::accepted;
 
   from.call_events([&](auto&) { inside = to.try_publish(item<TypeParam>(2)); },
                    [](const puma::failure*) {});
 
-  EXPECT_EQ(inside, publish_status::full);
-  EXPECT_EQ(to.try_publish(item<TypeParam>(2)), publish_status::accepted);
+  EXPECT_EQ(inside, publish_result::full);
+  EXPECT_EQ(to.try_publish(item<TypeParam>(2)), publish_result::accepted);
 }
 
 // -- subscribers that are polled ----------------------------------------------

@@ -11,7 +11,7 @@
 
 using namespace puma_test;
 using puma::buffer;
-using puma::publish_status;
+using puma::publish_result;
 using puma::receive_status;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
@@ -137,7 +137,7 @@ TYPED_TEST(end_of_stream, closes_the_buffer_for_later_publishers) {
 
   const auto status = late.publish(std::move(value));
 
-  EXPECT_EQ(status, publish_status::closed);
+  EXPECT_EQ(status, publish_result::closed);
   EXPECT_EQ(number_of(value), 1);
   EXPECT_FALSE(late.is_live());
   EXPECT_EQ(b.stats().after_end, 1u);
@@ -204,9 +204,9 @@ TYPED_TEST(end_of_stream, by_an_error_closes_the_buffer_for_the_others) {
   x.fail(sensor_broken{17});
   auto value = item<TypeParam>(1);
 
-  EXPECT_EQ(y.publish(std::move(value)), publish_status::closed);
-  EXPECT_EQ(y.try_publish(std::move(value)), publish_status::closed);
-  EXPECT_EQ(y.publish_for(std::move(value), {}), publish_status::closed);
+  EXPECT_EQ(y.publish(std::move(value)), publish_result::closed);
+  EXPECT_EQ(y.try_publish(std::move(value)), publish_result::closed);
+  EXPECT_EQ(y.publish_for(std::move(value), {}), publish_result::closed);
 
   EXPECT_EQ(number_of(value), 1);
   EXPECT_EQ(b.stats().after_end, 3u);

@@ -9,7 +9,7 @@
 
 using namespace puma_test;
 using puma::buffer;
-using puma::publish_status;
+using puma::publish_result;
 using puma::receive_status;
 using ::testing::AllOf;
 using ::testing::ElementsAre;

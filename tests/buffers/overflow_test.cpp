@@ -11,7 +11,7 @@
 using namespace puma_test;
 using namespace std::chrono_literals;
 using puma::buffer;
-using puma::publish_status;
+using puma::publish_result;
 using puma::when_full;
 using ::testing::AllOf;
 using ::testing::ElementsAre;
@@ -63,8 +63,8 @@ TYPED_TEST(overflow, fail_does_not_throw_out_of_calls_that_return_a_status) {
   const auto b = TestFixture::full_buffer(puma::overflow::fail);
   auto out = b.open_publisher();
 
-  EXPECT_EQ(out.try_publish(item<TypeParam>(4)), publish_status::full);
-  EXPECT_EQ(out.publish_for(item<TypeParam>(4), 1ms), publish_status::full);
+  EXPECT_EQ(out.try_publish(item<TypeParam>(4)), publish_result::full);
+  EXPECT_EQ(out.publish_for(item<TypeParam>(4), 1ms), publish_result::full);
 }
 
 TYPED_TEST(overflow, fail_accepts_again_once_there_is_room) {
@@ -87,7 +87,7 @@ TYPED_TEST(overflow, drop_newest_keeps_the_old_values_and_counts_the_new_one) {
 
   const auto status = out.publish(item<TypeParam>(4));
 
-  EXPECT_EQ(status, publish_status::full);
+  EXPECT_EQ(status, publish_result::full);
   EXPECT_EQ(b.stats().dropped_newest, 1u);
   EXPECT_EQ(b.stats().accepted, 3u);
   expect_balanced(b.stats());
@@ -110,8 +110,8 @@ TYPED_TEST(overflow, drop_newest_drops_nothing_in_calls_that_return_a_status) {
   auto out = b.open_publisher();
   auto value = item<TypeParam>(4);
 
-  EXPECT_EQ(out.try_publish(std::move(value)), publish_status::full);
-  EXPECT_EQ(out.publish_for(std::move(value), 1ms), publish_status::full);
+  EXPECT_EQ(out.try_publish(std::move(value)), publish_result::full);
+  EXPECT_EQ(out.publish_for(std::move(value), 1ms), publish_result::full);
 
   EXPECT_EQ(number_of(value), 4);
   EXPECT_EQ(b.stats().dropped_newest, 0u);
@@ -173,8 +173,8 @@ TYPED_TEST(overflow, drop_oldest_always_has_room_so_no_call_is_refused) {
   const auto b = TestFixture::full_buffer(puma::overflow::drop_oldest);
   auto out = b.open_publisher();
 
-  EXPECT_EQ(out.try_publish(item<TypeParam>(4)), publish_status::accepted);
-  EXPECT_EQ(out.publish_for(item<TypeParam>(5), 0ms), publish_status::accepted);
+  EXPECT_EQ(out.try_publish(item<TypeParam>(4)), publish_result::accepted);
+  EXPECT_EQ(out.publish_for(item<TypeParam>(5), 0ms), publish_result::accepted);
 
   auto in = b.subscribe();
   EXPECT_THAT(take_all(in), ElementsAre(3, 4, 5));
@@ -228,7 +228,7 @@ TYPED_TEST(overflow, of_a_publisher_may_be_to_drop_the_newest) {
   const auto b = TestFixture::full_buffer(puma::overflow::block);
   auto out = b.open_publisher({.when_full = when_full::drop_newest});
 
-  EXPECT_EQ(out.publish(item<TypeParam>(4)), publish_status::full);
+  EXPECT_EQ(out.publish(item<TypeParam>(4)), publish_result::full);
 
   EXPECT_EQ(b.stats().dropped_newest, 1u);
 }
@@ -237,7 +237,7 @@ TYPED_TEST(overflow, of_a_publisher_may_be_to_warn) {
   const auto b = TestFixture::full_buffer(puma::overflow::fail);
   auto out = b.open_publisher({.when_full = when_full::warn});
 
-  EXPECT_EQ(out.publish(item<TypeParam>(4)), publish_status::full);
+  EXPECT_EQ(out.publish(item<TypeParam>(4)), publish_result::full);
 
   EXPECT_EQ(b.stats().dropped_newest, 1u);
   EXPECT_THAT(this->log.warnings(), ElementsAre(HasSubstr("dropped 1")));

@@ -12,7 +12,7 @@
 using namespace puma_test;
 using namespace std::chrono_literals;
 using puma::buffer;
-using puma::publish_status;
+using puma::publish_result;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
@@ -102,7 +102,7 @@ TYPED_TEST(publish, takes_the_value_that_is_accepted) {
 
   const auto status = out.try_publish(std::move(value));
 
-  EXPECT_EQ(status, publish_status::accepted);
+  EXPECT_EQ(status, publish_result::accepted);
   auto in = b.subscribe();
   EXPECT_THAT(take_all(in), ElementsAre(7));
 }
@@ -115,7 +115,7 @@ TYPED_TEST(publish, without_waiting_refuses_when_full_and_leaves_the_value) {
 
   const auto status = out.try_publish(std::move(value));
 
-  EXPECT_EQ(status, publish_status::full);
+  EXPECT_EQ(status, publish_result::full);
   EXPECT_EQ(number_of(value), 3);
 }
 
@@ -127,7 +127,7 @@ TYPED_TEST(publish, with_a_time_limit_of_0_refuses_when_full) {
 
   const auto status = out.publish_for(std::move(value), 0ms);
 
-  EXPECT_EQ(status, publish_status::full);
+  EXPECT_EQ(status, publish_result::full);
   EXPECT_EQ(number_of(value), 2);
 }
 
@@ -135,8 +135,8 @@ TYPED_TEST(publish, with_a_time_limit_accepts_at_once_when_there_is_room) {
   buffer<TypeParam> b{"items", 2};
   auto out = b.open_publisher();
 
-  EXPECT_EQ(out.publish_for(item<TypeParam>(1), 0ms), publish_status::accepted);
-  EXPECT_EQ(out.publish_for(item<TypeParam>(2), 1h), publish_status::accepted);
+  EXPECT_EQ(out.publish_for(item<TypeParam>(1), 0ms), publish_result::accepted);
+  EXPECT_EQ(out.publish_for(item<TypeParam>(2), 1h), publish_result::accepted);
 }
 
 TYPED_TEST(publish, finds_room_again_for_each_value_taken) {
@@ -147,8 +147,8 @@ TYPED_TEST(publish, finds_room_again_for_each_value_taken) {
 
   const auto taken = take(in, 1);
 
-  EXPECT_EQ(out.try_publish(item<TypeParam>(3)), publish_status::accepted);
-  EXPECT_EQ(out.try_publish(item<TypeParam>(4)), publish_status::full);
+  EXPECT_EQ(out.try_publish(item<TypeParam>(3)), publish_result::accepted);
+  EXPECT_EQ(out.try_publish(item<TypeParam>(4)), publish_result::full);
   EXPECT_THAT(taken, ElementsAre(1));
   EXPECT_THAT(take_all(in), ElementsAre(2, 3));
 }
@@ -201,7 +201,7 @@ TEST(a_publisher, waits_for_at_least_its_time_limit) {
 
   const auto status = out.publish_for(2, 3ms);
 
-  EXPECT_EQ(status, publish_status::full);
+  EXPECT_EQ(status, publish_result::full);
   EXPECT_GE(std::chrono::steady_clock::now() - start, 3ms);
 }
 
@@ -210,9 +210,9 @@ TEST(a_publisher, takes_a_negative_time_limit_for_no_time) {
   auto out = b.open_publisher();
   publish_numbers(out, 1, 1);
 
-  EXPECT_EQ(out.publish_for(2, -1h), publish_status::full);
+  EXPECT_EQ(out.publish_for(2, -1h), publish_result::full);
   EXPECT_EQ(out.publish_for(2, std::chrono::nanoseconds::min()),
-            publish_status::full);
+            publish_result::full);
 }
 
 TEST(a_publisher, copies_a_value_that_is_not_to_be_moved_from) {
@@ -222,7 +222,7 @@ TEST(a_publisher, copies_a_value_that_is_not_to_be_moved_from) {
 
   out.publish(text);
   out.publish_for(text, 0ms);
-  EXPECT_EQ(out.try_publish(text), publish_status::accepted);
+  EXPECT_EQ(out.try_publish(text), publish_result::accepted);
 
   auto in = b.subscribe();
   EXPECT_EQ(text, item<std::string>(1));

@@ -10,7 +10,7 @@
 using namespace puma_test;
 using puma::buffer;
 using puma::overflow;
-using puma::publish_status;
+using puma::publish_result;
 using ::testing::ElementsAre;
 
 namespace {
@@ -143,7 +143,7 @@ TYPED_TEST(storage, moves_nothing_out_of_a_value_that_is_refused) {
   publish_numbers(out, 1, 1);
   TypeParam value{2};
 
-  EXPECT_EQ(out.try_publish(std::move(value)), publish_status::full);
+  EXPECT_EQ(out.try_publish(std::move(value)), publish_result::full);
 
   EXPECT_EQ(number_of(value), 2);
   EXPECT_TRUE(intact(value));
@@ -156,7 +156,7 @@ TYPED_TEST(storage, survives_many_subscriptions_in_mid_stream) {
   int expected = 0;
   for (int round = 0; round != 40; ++round) {
     for (int i = 0; i != round % 7; ++i)
-      ASSERT_EQ(out.publish(TypeParam{sent++}), publish_status::accepted);
+      ASSERT_EQ(out.publish(TypeParam{sent++}), publish_result::accepted);
     auto in = b.subscribe();
     for (const auto x : take(in, round % 6))
       ASSERT_EQ(x, expected++);
@@ -173,7 +173,7 @@ TYPED_TEST(storage, keeps_values_through_a_failure) {
   auto other = b.open_publisher();
   publish_numbers(out, 1, 3);
   out.fail(sensor_broken{1});
-  EXPECT_EQ(other.publish(TypeParam{4}), publish_status::closed);
+  EXPECT_EQ(other.publish(TypeParam{4}), publish_result::closed);
 
   auto in = b.subscribe();
 

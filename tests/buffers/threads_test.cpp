@@ -18,7 +18,7 @@
 using namespace puma_test;
 using namespace std::chrono_literals;
 using puma::buffer;
-using puma::publish_status;
+using puma::publish_result;
 using std::chrono::steady_clock;
 using ::testing::ElementsAre;
 using ::testing::Optional;
@@ -111,7 +111,7 @@ TEST(a_full_buffer, makes_publish_wait_until_a_value_is_taken) {
 TEST(a_full_buffer, lets_publish_for_through_once_a_value_is_taken) {
   buffer<int> b{"items", 1};
   auto in = b.subscribe();
-  auto status = publish_status::full;
+  auto status = publish_result::full;
   const auto start = steady_clock::now();
   observed_thread thread{[&, out = b.open_publisher()]() mutable {
     publish_numbers(out, 1, 1);
@@ -122,7 +122,7 @@ TEST(a_full_buffer, lets_publish_for_through_once_a_value_is_taken) {
   const auto first = in.next();
 
   thread.join();
-  EXPECT_EQ(status, publish_status::accepted);
+  EXPECT_EQ(status, publish_result::accepted);
   EXPECT_THAT(first, Optional(1));
   EXPECT_LT(steady_clock::now() - start, long_time);
 }
@@ -191,7 +191,7 @@ TEST(a_full_buffer, hands_the_value_back_when_the_stream_fails_meanwhile) {
   buffer<std::unique_ptr<int>> b{"items", 1};
   auto failing = b.open_publisher();
   publish_numbers(failing, 1, 1);
-  auto status = publish_status::accepted;
+  auto status = publish_result::accepted;
   auto value = std::make_unique<int>(2);
   observed_thread thread{[&, out = b.open_publisher()]() mutable {
     status = out.publish(std::move(value));
@@ -201,7 +201,7 @@ TEST(a_full_buffer, hands_the_value_back_when_the_stream_fails_meanwhile) {
   failing.fail(sensor_broken{1});
 
   thread.join();
-  EXPECT_EQ(status, publish_status::closed);
+  EXPECT_EQ(status, publish_result::closed);
   EXPECT_EQ(number_of(value), 2);
 }
 
@@ -211,7 +211,7 @@ TEST(a_full_buffer, lets_a_waiting_publisher_in_when_latest_makes_room) {
   auto latest = b.open_publisher();
   auto patient = b.open_publisher({.when_full = puma::when_full::block});
   publish_numbers(patient, 1, 3);
-  auto status = publish_status::full;
+  auto status = publish_result::full;
   observed_thread thread{[&] { status = patient.publish_for(5, long_time); }};
   thread.wait_until_asleep();
 
@@ -219,7 +219,7 @@ TEST(a_full_buffer, lets_a_waiting_publisher_in_when_latest_makes_room) {
 
   thread.join();
   EXPECT_LT(steady_clock::now() - start, long_time);
-  EXPECT_EQ(status, publish_status::accepted);
+  EXPECT_EQ(status, publish_result::accepted);
   auto in = b.subscribe();
   EXPECT_THAT(take_all(in), ElementsAre(4, 5));
 }

@@ -11,7 +11,7 @@
 
 using namespace puma_test;
 using namespace std::chrono_literals;
-using puma::publish_status;
+using puma::publish_result;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
@@ -52,7 +52,7 @@ TEST_P(drain, closes_publishers_of_plain_threads) {
   const auto report = rt().drain(30s);
 
   EXPECT_TRUE(report.done()) << report.to_string();
-  EXPECT_EQ(source.publish(2), publish_status::closed);
+  EXPECT_EQ(source.publish(2), publish_result::closed);
   EXPECT_THAT(seen.entries(), ElementsAre(1));
 }
 
@@ -61,7 +61,7 @@ TEST_P(drain, closes_publishers_that_are_opened_later) {
   auto sink = run(puma::for_each("sink", in, [](int) {}));
   rt().drain(30s);
 
-  EXPECT_EQ(in.open_publisher().publish(1), publish_status::closed);
+  EXPECT_EQ(in.open_publisher().publish(1), publish_result::closed);
 }
 
 TEST_P(drain, lets_values_of_plain_threads_flow_out) {
@@ -134,7 +134,7 @@ TEST_P(drain, ends_what_is_started_later) {
   EXPECT_TRUE(rt().is_draining());
   EXPECT_TRUE(source.join_for(30s));
   EXPECT_TRUE(idle.join_for(30s));
-  EXPECT_EQ(end.publish(1), puma::publish_status::closed);
+  EXPECT_EQ(end.publish(1), puma::publish_result::closed);
 }
 
 TEST_P(drain, keeps_errors_for_join) {

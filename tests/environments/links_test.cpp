@@ -4,11 +4,11 @@
 #include "puma/buffers/internal/port.hpp"
 #include "puma/environments/internal/directory.hpp"
 
-#include <cstdlib>
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <cstdint>
+#include <cstdlib>
 #include <cstring>
 #include <deque>
 #include <functional>
@@ -202,7 +202,7 @@ class world final : private directory::messenger {
     auto& from = x.senders[below(x.senders.size())];
     for (auto n = below(8); n != 0; --n) {
       if (from.end.try_publish(from.name * per_publisher + from.next)
-          != puma::publish_status::accepted)
+          != puma::publish_result::accepted)
         break;
       ++from.next;
       sent_[from.name] = from.next;

@@ -111,7 +111,7 @@ int publish_from_main(puma::runtime& rt) {
         say_ready();
     }));
     auto out = numbers.open_publisher();
-    while (out.publish(1) == puma::publish_status::accepted)
+    while (out.publish(1) == puma::publish_result::accepted)
       ++accepted;
     rt.join();
   }

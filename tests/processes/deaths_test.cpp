@@ -116,7 +116,7 @@ class deaths : public process_test {
     EXPECT_EQ(found.error->id(), x.last_failure()->id());
     EXPECT_EQ(found.error->type(), "puma::process_lost");
     EXPECT_TRUE(eventually(
-      [&] { return out.publish_for(5, 1ms) == puma::publish_status::closed; }));
+      [&] { return out.publish_for(5, 1ms) == puma::publish_result::closed; }));
     return std::string{found.error->text()};
   }
 };
@@ -267,8 +267,8 @@ TEST_F(deaths, of_the_consumer_wake_a_plain_thread_that_publishes) {
   const auto id = read_one(ids);
   auto out = a.open_publisher();
   auto published = std::async(std::launch::async, [&] {
-    auto status = puma::publish_status::accepted;
-    while (status == puma::publish_status::accepted)
+    auto status = puma::publish_result::accepted;
+    while (status == puma::publish_result::accepted)
       status = out.publish_for(1, patience);
     return status;
   });
@@ -293,7 +293,7 @@ class publishing : public puma::source_runnable {
  protected:
   bool on_demand() override {
     const auto status = out_.publish(1);
-    if (status == puma::publish_status::accepted)
+    if (status == puma::publish_result::accepted)
       return true;
     said_.publish(std::string{to_string(status)});
     return false;

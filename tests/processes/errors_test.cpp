@@ -325,7 +325,7 @@ TEST_P(errors, leave_other_publishers_of_the_buffer_with_closed) {
   failing_one.fail(std::out_of_range{"over"});
 
   EXPECT_TRUE(eventually([&] {
-    return other.publish_for(2, 10ms) == puma::publish_status::closed;
+    return other.publish_for(2, 10ms) == puma::publish_result::closed;
   }));
   EXPECT_EQ(to_string(read(b).end), "failed");
 }

@@ -271,7 +271,7 @@ class blocked_in_publish : public puma::command_driven_runnable {
   void on_start() override {
     said_.publish("here");
     try {
-      while (out_.publish(1) == puma::publish_status::accepted)
+      while (out_.publish(1) == puma::publish_result::accepted)
         ;
       said_.publish("closed");
       stop();

@@ -40,7 +40,7 @@ class no_instance_left : public ::testing::Test {
 template <class T>
 void publish_numbers(puma::publisher<T>& out, int first, int last) {
   for (int i = first; i <= last; ++i)
-    ASSERT_EQ(out.publish(item<T>(i)), puma::publish_status::accepted);
+    ASSERT_EQ(out.publish(item<T>(i)), puma::publish_result::accepted);
 }
 
 /// Takes what is there now, and returns its numbers.

@@ -18,7 +18,7 @@
 #include <vector>
 
 using namespace puma_test;
-using puma::publish_status;
+using puma::publish_result;
 using puma::receive_status;
 using puma::internal::inlet;
 using puma::internal::no_wait;
@@ -49,7 +49,7 @@ class chunked : public ::testing::Test {
     host->run_here();
   }
 
-  publish_status publish_from_outside(int value) const {
+  publish_result publish_from_outside(int value) const {
     tracked x{value};
     return other->try_publish(&x);
   }
@@ -110,15 +110,15 @@ TEST_F(chunked, values_are_visible_at_once_after_flush) {
 
 TEST_F(chunked, room_counts_as_taken_only_as_long_as_the_hook_runs) {
   open(4);
-  auto during = publish_status::accepted;
+  auto during = publish_result::accepted;
 
   run_hook([&] {
     publish(*out, tracked{1});
     during = publish_from_outside(2);
   });
 
-  EXPECT_EQ(during, publish_status::full);
-  EXPECT_EQ(publish_from_outside(2), publish_status::accepted);
+  EXPECT_EQ(during, publish_result::full);
+  EXPECT_EQ(publish_from_outside(2), publish_result::accepted);
   EXPECT_THAT(take_all(), ElementsAre(1, 2));
 }
 
@@ -127,7 +127,7 @@ TEST_F(chunked, values_without_room_wait_in_the_outbox_in_order) {
 
   run_hook([&] {
     for (int i = 1; i <= 5; ++i)
-      EXPECT_EQ(publish(*out, tracked{i}), publish_status::accepted);
+      EXPECT_EQ(publish(*out, tracked{i}), publish_result::accepted);
   });
   const auto first = take_all();
   const bool woken = host->woken();
@@ -193,14 +193,14 @@ TEST_F(chunked, the_outbox_goes_beyond_the_capacity_at_the_end) {
 TEST_F(chunked, try_publish_refuses_when_full_and_leaves_the_value) {
   open(1);
   tracked second{2};
-  auto status = publish_status::accepted;
+  auto status = publish_result::accepted;
 
   run_hook([&] {
     publish(*out, tracked{1});
     status = out->try_publish(&second);
   });
 
-  EXPECT_EQ(status, publish_status::full);
+  EXPECT_EQ(status, publish_result::full);
   EXPECT_EQ(second.number(), 2);
 }
 

@@ -20,7 +20,7 @@
 
 using namespace puma_test;
 using namespace std::chrono_literals;
-using puma::publish_status;
+using puma::publish_result;
 using puma::receive_status;
 using puma::internal::inlet;
 using puma::internal::outlet;
@@ -126,7 +126,7 @@ TEST_P(threads, see_closed_when_one_of_them_fails_in_mid_stream) {
   publishing running{[&](number p) {
     outlet out{q, nullptr, {}};
     for (number i = 0; p != 0 || i != each; ++i) {
-      if (publish(out, i) == publish_status::closed)
+      if (publish(out, i) == publish_result::closed)
         return;
       ++accepted;
     }
@@ -150,7 +150,7 @@ TEST_P(threads, see_closed_when_the_queue_is_closed_to_them) {
   std::atomic<number> accepted{0};
   publishing running{[&](number) {
     outlet out{q, nullptr, {}};
-    while (publish(out, number{1}) == publish_status::accepted)
+    while (publish(out, number{1}) == publish_result::accepted)
       ++accepted;
   }};
   number received = 0;
@@ -175,7 +175,7 @@ TEST_P(threads, with_time_limits_neither_lose_values_nor_invent_them) {
     outlet out{q, nullptr, {}};
     for (number i = 0; i != each; ++i)
       if (out.publish(&i, puma::internal::deadline_after(10us))
-          == publish_status::accepted)
+          == publish_result::accepted)
         ++accepted;
     --running_count;
   }};

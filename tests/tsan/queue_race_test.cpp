@@ -17,7 +17,7 @@
 #include <vector>
 
 using namespace puma_test;
-using puma::publish_status;
+using puma::publish_result;
 using number = std::uint64_t;
 
 namespace {
@@ -55,7 +55,7 @@ void generate_numbers(fake_host& host, const queue_ptr& to, number first,
       host.stop(how);
       return false;
     }
-    return publish(out, i++) == publish_status::accepted;
+    return publish(out, i++) == publish_result::accepted;
   });
 }
 

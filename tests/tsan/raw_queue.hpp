@@ -30,11 +30,11 @@ queue_ptr make_queue(std::size_t capacity, puma::buffer_options options = {}) {
 
 /// Publishes as `puma::publisher` does.
 template <class T>
-puma::publish_status publish(puma::internal::outlet& out, T value) {
+puma::publish_result publish(puma::internal::outlet& out, T value) {
   if (out.next != out.limit) {
     ::new (static_cast<void*>(out.next)) T(std::move(value));
     out.next += sizeof(T);
-    return puma::publish_status::accepted;
+    return puma::publish_result::accepted;
   }
   return out.publish(&value, puma::internal::no_deadline);
 }

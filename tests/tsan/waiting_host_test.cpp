@@ -11,7 +11,7 @@
 #include <list>
 
 using namespace puma_test;
-using puma::publish_status;
+using puma::publish_result;
 using puma::internal::inlet;
 using puma::internal::outlet;
 

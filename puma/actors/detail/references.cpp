@@ -2,6 +2,7 @@
 
 #include "puma/actors/detail/references.hpp"
 
+#include "puma/actors/detail/status_value.hpp"
 #include "puma/actors/internal/reference_exchange.hpp"
 #include "puma/actors/internal/task.hpp"
 #include "puma/base/codec.hpp"
@@ -18,6 +19,10 @@ target_ptr refer_in(internal::task& where, kept_ptr x) {
 
 target_ptr refer_to_runnable(internal::task& where) {
   return where.own_reference();
+}
+
+void publish_status(internal::task& where, status_ptr x) {
+  where.publish_status(std::move(x));
 }
 
 void export_reference(encoder& to, const target_ptr& x) {

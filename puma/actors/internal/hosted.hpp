@@ -3,6 +3,7 @@
 #pragma once
 
 #include "puma/actors/detail/call_core.hpp"
+#include "puma/actors/detail/status_value.hpp"
 #include "puma/actors/internal/job_inbox.hpp"
 #include "puma/base/internal/waker.hpp"
 
@@ -63,6 +64,9 @@ class run_observer {
   virtual ~run_observer() = default;
   virtual void on_constructed(const run_record& x) = 0;
   virtual void on_ended(const run_record& x, bool untaken) = 0;
+
+  /// May throw `usage_error`, to the one who published it.
+  virtual void on_status(const run_record& x, detail::status_ptr status) = 0;
 };
 
 } // namespace puma::internal

@@ -266,6 +266,53 @@ bool registry::is_draining() const {
   return for_good_ != 0;
 }
 
+// -- status -------------------------------------------------------------------
+
+detail::status_ptr* registry::find_status(run_record& x,
+                                          const std::type_info& type) {
+  for (auto& known : x.statuses)
+    if (known->type() == type)
+      return &known;
+  return nullptr;
+}
+
+void registry::publish_status(run_record& x, detail::status_ptr status) {
+  if (x.observer) {
+    x.observer->on_status(x, std::move(status));
+    return;
+  }
+  wake_list wakes;
+  detail::status_ptr unread; // goes without the lock
+  const guard lock{mutex_};
+  if (auto* known = find_status(x, status->type()))
+    unread = std::exchange(*known, std::move(status));
+  else
+    x.statuses.push_back(std::move(status));
+  if (x.watchers != 0)
+    waiting_.wake_all(wakes);
+}
+
+detail::status_ptr registry::take_status(run_record& x,
+                                         const std::type_info& type) {
+  detail::status_ptr result;
+  const guard lock{mutex_};
+  if (auto* known = find_status(x, type)) {
+    result = std::move(*known);
+    std::swap(*known, x.statuses.back());
+    x.statuses.pop_back();
+  }
+  return result;
+}
+
+detail::status_ptr registry::wait_for_status(run_record& x,
+                                             const std::type_info& type,
+                                             time_point deadline) {
+  wait_for_record(x, deadline, [&] {
+    return x.phase == run_phase::ended || find_status(x, type) != nullptr;
+  });
+  return take_status(x, type);
+}
+
 // -- waiting ------------------------------------------------------------------
 
 void registry::wake_watchers(const run_record& x, wake_list& wakes) noexcept {
@@ -278,8 +325,9 @@ void registry::wake_watchers(const run_record& x, wake_list& wakes) noexcept {
     waiting_.wake_all(wakes);
 }
 
+template <class Predicate>
 bool registry::wait_for_record(run_record& x, time_point deadline,
-                               run_phase least) {
+                               Predicate holds) {
   guard lock{mutex_};
   struct watch {
     run_record& record;
@@ -289,16 +337,17 @@ bool registry::wait_for_record(run_record& x, time_point deadline,
     ~watch() { --record.watchers; }
   };
   const watch watching{x};
-  return waiting_.wait(lock, deadline, shown_name(x),
-                       [&x, least] { return x.phase >= least; });
+  return waiting_.wait(lock, deadline, shown_name(x), holds);
 }
 
 bool registry::wait_until_running(run_record& x, time_point deadline) {
-  return wait_for_record(x, deadline, run_phase::running);
+  return wait_for_record(x, deadline,
+                         [&x] { return x.phase >= run_phase::running; });
 }
 
 bool registry::wait_until_ended(run_record& x, time_point deadline) {
-  return wait_for_record(x, deadline, run_phase::ended);
+  return wait_for_record(x, deadline,
+                         [&x] { return x.phase == run_phase::ended; });
 }
 
 registry::streams registry::wait_for_streams(time_point deadline) {

@@ -11,6 +11,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <typeinfo>
 #include <vector>
 
 namespace puma::internal {
@@ -78,6 +79,18 @@ class registry : public std::enable_shared_from_this<registry> {
 
   [[nodiscard]] bool is_draining() const;
 
+  // -- status -----------------------------------------------------------------
+
+  /// Called by the host, or where a status arrives from another process.
+  void publish_status(run_record& x, detail::status_ptr status);
+
+  /// Returns the latest one of a type, or null.
+  detail::status_ptr take_status(run_record& x, const std::type_info& type);
+
+  /// As above, after it has waited for one, or for the end.
+  detail::status_ptr wait_for_status(run_record& x, const std::type_info& type,
+                                     time_point deadline);
+
   // -- waiting ----------------------------------------------------------------
 
   bool wait_until_running(run_record& x, time_point deadline);
@@ -144,7 +157,10 @@ class registry : public std::enable_shared_from_this<registry> {
   detail::target_ptr deliver(run_record& x, const detail::job_ptr& job);
   [[nodiscard]] static std::string how_ended(const run_record& x);
   void remove_live(run_record& x) noexcept;
-  bool wait_for_record(run_record& x, time_point deadline, run_phase least);
+  template <class Predicate>
+  bool wait_for_record(run_record& x, time_point deadline, Predicate holds);
+  static detail::status_ptr* find_status(run_record& x,
+                                         const std::type_info& type);
   void wake_watchers(const run_record& x, wake_list& wakes) noexcept;
 
   mutable std::mutex mutex_;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "puma/actors/detail/call_core.hpp"
+#include "puma/actors/detail/status_value.hpp"
 #include "puma/actors/internal/hosted.hpp"
 #include "puma/base/failure.hpp"
 
@@ -50,7 +51,8 @@ struct run_record final : detail::call_target,
   std::uint32_t watchers = 0;     // threads that wait for this one
   hosted* running = nullptr;      // holds a reference while not null
   std::unique_ptr<failure> error; // what ended it
-  run_record* previous = nullptr; // among the live ones
+  std::vector<detail::status_ptr> statuses; // the latest of each type
+  run_record* previous = nullptr;           // among the live ones
   run_record* next = nullptr;
 
   run_record(std::shared_ptr<registry> o, std::shared_ptr<run_starter> where,

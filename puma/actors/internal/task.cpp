@@ -343,6 +343,10 @@ void task::let_go(std::uint64_t number) {
     kept_->all.erase(number);
 }
 
+void task::publish_status(detail::status_ptr x) {
+  record_->owner->publish_status(*record_, std::move(x));
+}
+
 std::string task::describe() const {
   return "runnable '" + record_->name + "'";
 }

@@ -97,6 +97,8 @@ class task : public party, public hosted {
 
   void let_go(std::uint64_t number);
 
+  void publish_status(detail::status_ptr x);
+
   // -- for the runnable under this host ---------------------------------------
 
   void add_input(std::shared_ptr<queue> source, const detail::input_ops& ops,

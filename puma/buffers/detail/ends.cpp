@@ -171,11 +171,11 @@ std::string_view name_of(const write_window* x) {
   return end_of(x).target().name();
 }
 
-publish_status publish(write_window* x, void* value) {
+publish_result publish(write_window* x, void* value) {
   return end_of(x).publish(value, internal::no_deadline);
 }
 
-publish_status publish_for(write_window* x, void* value,
+publish_result publish_for(write_window* x, void* value,
                            std::chrono::nanoseconds timeout) {
   // A wait with a limit stays one, however far the limit is.
   return end_of(x).publish(
@@ -183,7 +183,7 @@ publish_status publish_for(write_window* x, void* value,
                     internal::no_deadline - std::chrono::nanoseconds{1}));
 }
 
-publish_status try_publish(write_window* x, void* value) {
+publish_result try_publish(write_window* x, void* value) {
   return end_of(x).try_publish(value);
 }
 

@@ -73,10 +73,10 @@ using outlet_ptr = std::unique_ptr<write_window, outlet_deleter>;
                                      publish_options options);
 
 [[nodiscard]] std::string_view name_of(const write_window* x);
-publish_status publish(write_window* x, void* value);
-publish_status publish_for(write_window* x, void* value,
+publish_result publish(write_window* x, void* value);
+publish_result publish_for(write_window* x, void* value,
                            std::chrono::nanoseconds timeout);
-publish_status try_publish(write_window* x, void* value);
+publish_result try_publish(write_window* x, void* value);
 void flush(write_window* x);
 void complete(write_window* x);
 void fail(write_window* x, const failure& error);

@@ -103,13 +103,13 @@ void outlet::check_usable() const {
                         "be used in its hooks, while it executes"};
 }
 
-publish_status outlet::publish(void* value, time_point deadline) {
+publish_result outlet::publish(void* value, time_point deadline) {
   check_usable();
   return chunked_ ? publish_chunked(value, deadline != no_deadline)
                   : publish_direct(value, deadline);
 }
 
-publish_status outlet::try_publish(void* value) {
+publish_result outlet::try_publish(void* value) {
   check_usable();
   return chunked_ ? publish_chunked(value, true)
                   : publish_direct(value, no_wait);
@@ -117,7 +117,7 @@ publish_status outlet::try_publish(void* value) {
 
 // -- direct -------------------------------------------------------------------
 
-publish_status outlet::publish_direct(void* value, time_point deadline) {
+publish_result outlet::publish_direct(void* value, time_point deadline) {
   wake_list wakes;
   queue::guard lock{queue_->mutex_};
   auto& q = *queue_;
@@ -126,7 +126,7 @@ publish_status outlet::publish_direct(void* value, time_point deadline) {
   for (bool first_try = true;; first_try = false) {
     if (q.unreachable(*this)) {
       ++q.stats_.after_end;
-      return publish_status::closed;
+      return publish_result::closed;
     }
     const bool replaces = policy_ == policy::drop_oldest
                           || policy_ == policy::latest;
@@ -145,14 +145,14 @@ publish_status outlet::publish_direct(void* value, time_point deadline) {
       } else if (q.first_waiter_) {
         q.wake_waiters(wakes);
       }
-      return publish_status::accepted;
+      return publish_result::accepted;
     }
     // Until the seat has lent its first places, it is too early to refuse.
     if (policy_ != policy::block && deadline == no_deadline && !q.opening_)
       return refuse(lock);
     if (!first_try || deadline == no_wait) {
       if (deadline == no_wait || current_time() >= deadline)
-        return publish_status::full;
+        return publish_result::full;
     }
     if (auto* running = party::current(); running && !running->may_wait())
       throw usage_error{"buffer '" + q.name()
@@ -189,7 +189,7 @@ publish_status outlet::publish_direct(void* value, time_point deadline) {
   }
 }
 
-publish_status outlet::refuse(queue::guard& lock) {
+publish_result outlet::refuse(queue::guard& lock) {
   auto& q = *queue_;
   if (policy_ == policy::fail) {
     ++q.stats_.refused;
@@ -199,7 +199,7 @@ publish_status outlet::refuse(queue::guard& lock) {
   }
   ++q.stats_.dropped_newest;
   q.report_drops(queue::event::dropped_newest, 1, lock);
-  return publish_status::full;
+  return publish_result::full;
 }
 
 // -- chunked ------------------------------------------------------------------
@@ -309,9 +309,9 @@ bool outlet::reserve_or_wait(wake_list& wakes) {
   }
 }
 
-publish_status outlet::publish_chunked(void* value, bool only_try) {
+publish_result outlet::publish_chunked(void* value, bool only_try) {
   if (outbox_count_ != 0)
-    return only_try ? publish_status::full : to_outbox(value);
+    return only_try ? publish_result::full : to_outbox(value);
   auto& q = *queue_;
   auto& wakes = owner_->pending_wakes();
   queue::guard lock{q.mutex_};
@@ -319,27 +319,27 @@ publish_status outlet::publish_chunked(void* value, bool only_try) {
     hand_over_own(wakes);
     return_credit(wakes);
     ++q.stats_.after_end;
-    return publish_status::closed;
+    return publish_result::closed;
   }
   if (reserve(wakes)) {
     lock.unlock();
     place(value);
-    return publish_status::accepted;
+    return publish_result::accepted;
   }
   if (only_try)
-    return publish_status::full;
+    return publish_result::full;
   if (policy_ != policy::block && !q.opening_)
     return refuse(lock);
   lock.unlock();
   return to_outbox(value);
 }
 
-publish_status outlet::to_outbox(void* value) {
+publish_result outlet::to_outbox(void* value) {
   auto& q = *queue_;
   const queue::guard lock{q.mutex_};
   if (q.unreachable(*this)) {
     ++q.stats_.after_end;
-    return publish_status::closed;
+    return publish_result::closed;
   }
   if (outbox_count_ >= outbox_limit_) {
     ++q.stats_.refused;
@@ -357,7 +357,7 @@ publish_status outlet::to_outbox(void* value) {
   ++last->end;
   if (outbox_count_++ == 0)
     owner_->output_blocked();
-  return publish_status::accepted;
+  return publish_result::accepted;
 }
 
 void outlet::flush(wake_list& wakes) noexcept {

@@ -33,10 +33,10 @@ class outlet : public detail::write_window {
 
   /// Publishes the value at `value`, moving from it only when accepted. A
   /// chunked outlet does not wait, whatever the deadline.
-  publish_status publish(void* value, time_point deadline);
+  publish_result publish(void* value, time_point deadline);
 
   /// Publishes if that needs no wait; never drops, never throws `buffer_full`.
-  publish_status try_publish(void* value);
+  publish_result try_publish(void* value);
 
   /// Makes what was published visible to the subscription.
   void flush(wake_list& wakes) noexcept;
@@ -78,10 +78,10 @@ class outlet : public detail::write_window {
   static policy policy_of(const queue& q, const publish_options& options);
 
   void check_usable() const;
-  publish_status publish_direct(void* value, time_point deadline);
-  publish_status publish_chunked(void* value, bool only_try);
-  publish_status to_outbox(void* value);
-  publish_status refuse(queue::guard& lock);
+  publish_result publish_direct(void* value, time_point deadline);
+  publish_result publish_chunked(void* value, bool only_try);
+  publish_result to_outbox(void* value);
+  publish_result refuse(queue::guard& lock);
   void place(void* value) noexcept;
   void register_output_block();
 

@@ -2,6 +2,7 @@
 
 #include "puma/environments/internal/home_node.hpp"
 
+#include "puma/actors/detail/crossing.hpp"
 #include "puma/base/error.hpp"
 #include "puma/base/internal/failure_wire.hpp"
 #include "puma/environments/internal/unix_socket.hpp"
@@ -491,6 +492,21 @@ void home_node::on_control(const connection_ptr& from, const frame_header& head,
     });
     break;
   }
+  case node_frame::status: {
+    const auto which = in.number<std::uint32_t>();
+    const auto key = detail::decode_key(in);
+    const auto make = in.ok() ? reinterpret_cast<detail::status_decoder>(
+                        detail::find_decoder(key))
+                              : nullptr;
+    auto status = make ? make(in) : nullptr;
+    if (!status)
+      in.fail("a status of an unknown type");
+    else
+      with_worker([this, id, which,
+                   x = std::make_shared<detail::status_ptr>(std::move(status))](
+                    worker& y) { on_status(y, id, which, std::move(*x)); });
+    break;
+  }
   case node_frame::note: {
     const auto what = in.number<note>();
     const auto epoch = in.number<std::uint64_t>();
@@ -554,6 +570,17 @@ void home_node::on_ended(worker& from, run_id id,
   if (from.options.workers == 0)
     dismiss(from);
   runs_.ended(run->record(), error ? &*error : nullptr, untaken);
+}
+
+void home_node::on_status(worker& from, run_id id, std::uint32_t which,
+                          detail::status_ptr status) {
+  const auto i = from.runs.find(id);
+  if (i == from.runs.end())
+    return;
+  runs_.publish_status(i->second->record(), std::move(status));
+  encoder body;
+  body.number(which);
+  tell(from.id, node_frame::status_seen, id, body);
 }
 
 void home_node::dismiss(worker& x) {

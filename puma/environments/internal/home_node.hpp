@@ -95,6 +95,8 @@ class home_node final : public node, private directory::messenger {
   void on_started(worker& from, run_id id, std::string name, run_kind kind);
   void on_ended(worker& from, run_id id, const std::optional<failure>& error,
                 bool untaken);
+  void on_status(worker& from, run_id id, std::uint32_t which,
+                 detail::status_ptr status);
   void on_exit(node_id who, const process_exit& how);
   void end_worker(worker& x, const std::string& why);
   void finish_worker(worker& x);

@@ -40,13 +40,15 @@ enum class node_frame : std::uint8_t {
   resume,
   refuse,
   break_off,
-  node_gone, ///< Another worker is gone.
+  node_gone,   ///< Another worker is gone.
+  status_seen, ///< A status has been stored; the next one may come.
   ping,
   exit,
   // From a worker to the owner.
   ready = 128,
   started,  ///< A runnable has been constructed.
   ended,    ///< A runnable is gone, and everything of it has been passed on.
+  status,   ///< A runnable has published a status.
   note,     ///< As `port_context::tell_home`.
   join,     ///< A buffer's handle has arrived here.
   leave,    ///< It is no longer used here.

@@ -8,6 +8,7 @@
 #include "puma/environments/internal/worker_options.hpp"
 #include "puma/logging/log.hpp"
 
+#include <algorithm>
 #include <utility>
 
 namespace puma::internal {
@@ -38,6 +39,7 @@ class worker_node::run final : public run_observer,
   }
 
   void on_ended(const run_record& x, bool untaken) override {
+    flush_statuses();
     auto error = std::shared_ptr<failure>{};
     if (x.error)
       error = std::make_shared<failure>(*x.error);
@@ -48,7 +50,65 @@ class worker_node::run final : public run_observer,
     });
   }
 
+  void on_status(const run_record&, detail::status_ptr x) override {
+    auto text = std::make_unique<encoder>(
+      static_cast<void*>(static_cast<port_context*>(&home_)));
+    encoder value{text->context()};
+    const auto key = x->encode(value);
+    if (!key)
+      throw usage_error{"publish_status: cannot go to another process: "
+                        + x->obstacle()};
+    constexpr auto most = connection::most_bytes / 2;
+    if (value.size() > most)
+      throw usage_error{"publish_status: takes " + std::to_string(value.size())
+                        + " bytes, and in another process it may take "
+                        + std::to_string(most) + "; let a buffer carry it"};
+    const std::lock_guard guard{mutex_};
+    auto i = std::find_if(
+      statuses_.begin(), statuses_.end(),
+      [&](const auto& known) { return *known.type == x->type(); });
+    if (i == statuses_.end())
+      i = statuses_.insert(i, {&x->type(), false, nullptr});
+    text->number(static_cast<std::uint32_t>(i - statuses_.begin()));
+    detail::encode_key(*text, *key);
+    text->block(value.bytes().data(), value.size());
+    // An owner that is slow gets the latest one of those that come meanwhile.
+    if (i->under_way)
+      i->next = std::move(text);
+    else
+      send(*i, *text);
+  }
+
+  void status_seen(std::uint32_t which) {
+    const std::lock_guard guard{mutex_};
+    if (which >= statuses_.size())
+      return;
+    auto& x = statuses_[which];
+    x.under_way = false;
+    if (const auto next = std::move(x.next))
+      send(x, *next);
+  }
+
  private:
+  /// What the owner gets to know of one type.
+  struct status_type {
+    const std::type_info* type;
+    bool under_way;                // and not seen yet
+    std::unique_ptr<encoder> next; // the latest one that waits
+  };
+
+  void send(status_type& to, const encoder& text) {
+    to.under_way = true;
+    home_.tell(node_frame::status, id_, text);
+  }
+
+  void flush_statuses() {
+    const std::lock_guard guard{mutex_};
+    for (auto& x : statuses_)
+      if (const auto next = std::move(x.next))
+        send(x, *next);
+  }
+
   /// A runnable may end before what was said about its start has been sent.
   void tell_in_order(std::function<void()> what) {
     {
@@ -83,6 +143,7 @@ class worker_node::run final : public run_observer,
   const run_id id_;
   std::mutex mutex_;
   std::vector<std::function<void()>> waiting_;
+  std::vector<status_type> statuses_;
 };
 
 worker_node::worker_node(io_loop& loop, io_loop& link_loop, registry& runs,
@@ -125,6 +186,9 @@ void worker_node::on_control(const connection_ptr&, const frame_header& head,
     return;
   case node_frame::signal:
     on_signal(head.to, in.number<wake::bits>());
+    break;
+  case node_frame::status_seen:
+    on_status_seen(head.to, in.number<std::uint32_t>());
     break;
   case node_frame::hold:
   case node_frame::ship:
@@ -223,6 +287,17 @@ void worker_node::on_signal(run_id id, wake::bits what) {
   }
   if (record)
     runs_.notify(*record, what);
+}
+
+void worker_node::on_status_seen(run_id id, std::uint32_t which) {
+  registry::record_ptr record;
+  {
+    const std::lock_guard guard{mutex_};
+    if (const auto i = live_.find(id); i != live_.end())
+      record = i->second;
+  }
+  if (record)
+    static_cast<run&>(*record->observer).status_seen(which);
 }
 
 void worker_node::on_ping() {

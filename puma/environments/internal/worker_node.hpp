@@ -55,6 +55,7 @@ class worker_node final : public node {
   void on_welcome(decoder& in);
   void on_start(run_id id, decoder& in);
   void on_signal(run_id id, wake::bits what);
+  void on_status_seen(run_id id, std::uint32_t which);
   void on_ping();
   void on_port(node_frame what, buffer_id id, decoder& in);
   void report_end(run_id id, const failure* error, bool untaken);
