@@ -11,6 +11,7 @@
 #include "puma/actors/monitor_runnable.hpp"
 #include "puma/actors/multi_buffer_servicing_runnable.hpp"
 #include "puma/actors/overload.hpp"
+#include "puma/actors/proxy.hpp"
 #include "puma/actors/remote.hpp"
 #include "puma/actors/runnable.hpp"
 #include "puma/actors/runner.hpp"

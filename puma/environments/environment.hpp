@@ -4,6 +4,7 @@
 
 #include "puma/actors/detail/constructing.hpp"
 #include "puma/actors/functions.hpp"
+#include "puma/actors/proxy.hpp"
 #include "puma/actors/runner.hpp"
 #include "puma/buffers/buffer.hpp"
 #include "puma/environments/condition.hpp"
@@ -92,6 +93,20 @@ class environment {
     return prepare(true, std::move(recipe).release());
   }
 
+  /// Offers an object of this process to runnables, wherever they run. See
+  /// `proxy`. Methods that block need a thread of their own: `dedicated`.
+  template <class Interface>
+  [[nodiscard]] proxy<Interface> make_proxy(std::string name,
+                                            Interface& object) const {
+    return proxy_for(false, std::move(name), object);
+  }
+
+  template <class Interface>
+  [[nodiscard]] proxy<Interface> make_proxy(dedicated_t, std::string name,
+                                            Interface& object) const {
+    return proxy_for(true, std::move(name), object);
+  }
+
   /// Makes a value that this environment's runnables share, such as a counter
   /// or a flag: `make_value<std::int64_t>("hits")`,
   /// `make_value<bool>("ready")`.
@@ -119,7 +134,21 @@ class environment {
   [[nodiscard]] virtual runner prepare(bool own_thread,
                                        detail::recipe_ptr recipe) const = 0;
 
+  /// As above, always in this process.
+  [[nodiscard]] virtual runner
+  prepare_here(bool own_thread, detail::recipe_ptr recipe) const = 0;
+
  private:
+  template <class Interface>
+  proxy<Interface> proxy_for(bool own_thread, std::string name,
+                             Interface& object) const {
+    auto host = prepare_here(
+      own_thread,
+      recipe_for<detail::proxying<Interface>>(std::move(name), &object));
+    host.start();
+    return proxy<Interface>{std::move(host)};
+  }
+
   template <class Runnable, class... Args>
   static detail::recipe_ptr recipe_for(Args&&... args) {
     static_assert(std::is_constructible_v<Runnable, std::decay_t<Args>...>,

@@ -34,4 +34,11 @@ runner process_environment::prepare(bool own_thread,
     runtime_->core().all().prepare(starter_, own_thread, std::move(recipe))};
 }
 
+runner process_environment::prepare_here(bool own_thread,
+                                         detail::recipe_ptr recipe) const {
+  auto& core = runtime_->core();
+  return runner{
+    core.all().prepare(core.local(), own_thread, std::move(recipe))};
+}
+
 } // namespace puma

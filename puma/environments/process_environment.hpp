@@ -60,6 +60,8 @@ class process_environment final : public environment {
  protected:
   void adopt(const detail::buffer_core_ptr& x) const override;
   runner prepare(bool own_thread, detail::recipe_ptr recipe) const override;
+  runner prepare_here(bool own_thread,
+                      detail::recipe_ptr recipe) const override;
 
  private:
   runtime* runtime_;

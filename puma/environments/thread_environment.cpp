@@ -17,6 +17,11 @@ void thread_environment::adopt(const detail::buffer_core_ptr& x) const {
 
 runner thread_environment::prepare(bool own_thread,
                                    detail::recipe_ptr recipe) const {
+  return prepare_here(own_thread, std::move(recipe));
+}
+
+runner thread_environment::prepare_here(bool own_thread,
+                                        detail::recipe_ptr recipe) const {
   auto& core = runtime_->core();
   return runner{
     core.all().prepare(core.local(), own_thread, std::move(recipe))};

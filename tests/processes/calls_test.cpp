@@ -3,6 +3,7 @@
 #include "tests/processes/places.hpp"
 #include "tests/processes/stages.hpp"
 
+#include <atomic>
 #include <csignal>
 #include <mutex>
 
@@ -280,6 +281,97 @@ TEST_P(calls, through_references_fail_after_the_end) {
 
   EXPECT_THROW(own.call<&tally::value>(), runnable_ended);
   EXPECT_THROW(itself.call<&answering::sum>(), runnable_ended);
+}
+
+// -- proxies ------------------------------------------------------------------
+
+/// What the owner offers.
+class store {
+ public:
+  virtual ~store() = default;
+  virtual int put(const std::string& key, int value) = 0;
+};
+
+class counting_store final : public store {
+ public:
+  int put(const std::string& key, int value) override {
+    if (key.empty())
+      throw std::invalid_argument{"no key"};
+    EXPECT_FALSE(busy.exchange(true)) << "two calls at once";
+    values[key] += value;
+    ++calls;
+    busy = false;
+    return values[key];
+  }
+
+  std::atomic<bool> busy = false;
+  std::map<std::string, int> values;
+  int calls = 0;
+};
+
+/// Uses what the owner offers.
+class putting : public puma::single_buffer_servicing_runnable<int> {
+ public:
+  putting(std::string name, const puma::buffer<int>& in, puma::remote<store> to)
+    : single_buffer_servicing_runnable(std::move(name), in),
+      to_(std::move(to)) {}
+
+ protected:
+  void on_value(int& x) override { to_.call<&store::put>("sum", x); }
+
+ private:
+  puma::remote<store> to_;
+};
+
+TEST_P(calls, reach_objects_of_the_owner_one_after_the_other) {
+  counting_store object;
+  const auto offered = env().make_proxy<store>("store"s, object);
+  std::vector<puma::runner> users;
+  std::vector<puma::buffer<int>> buffers;
+  for (int i = 0; i != 3; ++i) {
+    buffers.push_back(env().make_buffer<int>("in", 8));
+    users.push_back(env().run<putting>(puma::dedicated, "user"s, buffers.back(),
+                                       offered.reference()));
+  }
+  for (auto& b : buffers) {
+    auto out = b.open_publisher();
+    send_numbers(out, 1, 100);
+    out.complete();
+  }
+  for (auto& user : users) {
+    join(user);
+    EXPECT_NO_THROW(user.check_for_exceptions());
+  }
+
+  EXPECT_EQ(offered.reference().call<&store::put>("sum", 0), 3 * 5'050);
+  EXPECT_EQ(object.calls, 301);
+}
+
+TEST_P(calls, bring_errors_of_the_owners_objects) {
+  counting_store object;
+  const auto offered = env().make_proxy<store>("store"s, object);
+
+  EXPECT_THROW(offered.reference().call<&store::put>("", 1),
+               std::invalid_argument);
+}
+
+TEST_P(calls, of_an_object_that_is_offered_no_more_fail) {
+  counting_store object;
+  puma::remote<store> late;
+  {
+    const auto offered = env().make_proxy<store>("store"s, object);
+    late = offered.reference();
+    EXPECT_EQ(late.call<&store::put>("a", 1), 1);
+  }
+
+  auto in = env().make_buffer<int>("in", 8);
+  auto user = env().run<putting>(puma::dedicated, "user"s, in, late);
+  auto out = in.open_publisher();
+  send(out, 1);
+  join(user);
+
+  EXPECT_THROW(user.check_for_exceptions(), runnable_ended);
+  EXPECT_THROW(late.call<&store::put>("a", 1), runnable_ended);
 }
 
 // -- between runnables --------------------------------------------------------

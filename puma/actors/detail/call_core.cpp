@@ -259,7 +259,7 @@ void throw_refers_to_nothing() {
 
 void throw_wrong_type(internal::task& where, const method_info& method) {
   throw usage_error{"call of '" + method.name + "': " + where.describe()
-                    + " is of another class"};
+                    + " is, or keeps, no object of that class"};
 }
 
 } // namespace puma::detail

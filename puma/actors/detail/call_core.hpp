@@ -188,8 +188,8 @@ void continue_with(call_core& x, const job_ptr& job);
 /// Returns the runnable that `where` hosts.
 [[nodiscard]] runnable& runnable_in(internal::task& where);
 
-/// Returns the object that `where` keeps under this number; throws
-/// `usage_error` if there is none, or it is of another type.
+/// Returns the object that `where` keeps under this number; null if there is
+/// none, or it is of another type.
 [[nodiscard]] void* object_in(internal::task& where, std::uint64_t number,
                               const std::type_info& type);
 

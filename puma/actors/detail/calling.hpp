@@ -198,13 +198,13 @@ class method_call final : public call_with_result<answer_t<Method>> {
   }
 
   typename traits::object& resolve(internal::task& where) const {
-    if (this->object != own_object)
-      return *static_cast<Object*>(
-        object_in(where, this->object, typeid(Object)));
-    auto* x = dynamic_cast<typename traits::object*>(&runnable_in(where));
+    if (this->object == own_object)
+      if (auto* x = dynamic_cast<typename traits::object*>(&runnable_in(where)))
+        return *x;
+    auto* x = object_in(where, this->object, typeid(Object));
     if (!x)
       throw_wrong_type(where, info());
-    return *x;
+    return *static_cast<Object*>(x);
   }
 
   template <std::size_t I>

@@ -21,6 +21,10 @@ target_ptr refer_to_runnable(internal::task& where) {
   return where.own_reference();
 }
 
+void stand_in(internal::task& where, kept_ptr x) {
+  where.stand_in(std::move(x));
+}
+
 void publish_status(internal::task& where, status_ptr x) {
   where.publish_status(std::move(x));
 }

@@ -65,6 +65,10 @@ class owned_object final : public kept_object {
 /// Refers to the runnable itself that `where` hosts.
 [[nodiscard]] target_ptr refer_to_runnable(internal::task& where);
 
+/// Makes calls that go to the runnable go to `x` where it is no object of their
+/// class itself.
+void stand_in(internal::task& where, kept_ptr x);
+
 /// Encodes a reference, for another process of the runtime.
 void export_reference(encoder& to, const target_ptr& x);
 

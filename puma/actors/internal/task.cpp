@@ -321,21 +321,22 @@ detail::target_ptr task::keep(detail::kept_ptr x) {
   return std::make_shared<local_reference>(record_, number);
 }
 
+void task::stand_in(detail::kept_ptr x) {
+  if (!kept_)
+    kept_ = std::make_unique<kept_objects>();
+  kept_->all[detail::own_object] = std::move(x);
+}
+
 detail::target_ptr task::own_reference() const {
   return record_;
 }
 
 void* task::kept(std::uint64_t number, const std::type_info& type) const {
-  const auto fail = [&](const char* why) {
-    throw usage_error{describe() + ": keeps no object " + std::to_string(number)
-                      + why};
-  };
-  if (!kept_ || !kept_->all.contains(number))
-    fail("");
-  const auto& x = *kept_->all.at(number);
-  if (x.type() != type)
-    fail(" of that type");
-  return x.address();
+  if (kept_)
+    if (const auto i = kept_->all.find(number);
+        i != kept_->all.end() && i->second->type() == type)
+      return i->second->address();
+  return nullptr;
 }
 
 void task::let_go(std::uint64_t number) {

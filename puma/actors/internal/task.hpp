@@ -87,11 +87,14 @@ class task : public party, public hosted {
   /// Keeps an object for references to it, and returns one.
   detail::target_ptr keep(detail::kept_ptr x);
 
+  /// Keeps an object that stands in for the runnable in calls.
+  void stand_in(detail::kept_ptr x);
+
   /// Returns a reference to the runnable itself.
   [[nodiscard]] detail::target_ptr own_reference() const;
 
-  /// Returns the address of an object that was kept; throws `usage_error` if
-  /// there is none, or it is of another type.
+  /// Returns the address of an object that is kept; null if there is none of
+  /// that number and type.
   [[nodiscard]] void* kept(std::uint64_t number,
                            const std::type_info& type) const;
 
