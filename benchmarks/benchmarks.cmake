@@ -11,6 +11,7 @@ puma_bench_program(
   puma-bench
   SOURCES
   puma_bench/across.cpp
+  puma_bench/call.cpp
   puma_bench/fan_in_out.cpp
   puma_bench/latency.cpp
   puma_bench/main.cpp
@@ -25,6 +26,7 @@ puma_bench_program(
   LIBRARIES
   CLI11::CLI11)
 
+puma_bench_program(caf_calls SOURCES caf_calls.cpp)
 puma_bench_program(caf_round_trip SOURCES caf_round_trip.cpp)
 puma_bench_program(puma-soak SOURCES soak.cpp LIBRARIES CLI11::CLI11)
 
@@ -37,6 +39,8 @@ if(CMAKE_BUILD_TYPE MATCHES "^Rel")
     pipe3_1m
     fan4_i64
     mpsc4_i64
+    call
+    call_async
     lat
     ticks
     ticks_busy
@@ -52,7 +56,8 @@ if(CMAKE_BUILD_TYPE MATCHES "^Rel")
     set_tests_properties(bench_puma-bench_${workload}
                          PROPERTIES LABELS benchmarks TIMEOUT 60)
   endforeach()
-  foreach(workload pipe3_i64 pipe3_1k pipe3_1m fan4_i64 mpsc4_i64)
+  foreach(workload call call_async pipe3_i64 pipe3_1k pipe3_1m fan4_i64
+                   mpsc4_i64)
     add_test(NAME bench_puma-bench_${workload}_processes
              COMMAND puma-bench ${workload}_c16 --env process --items 1000)
     set_tests_properties(bench_puma-bench_${workload}_processes

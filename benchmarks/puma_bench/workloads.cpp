@@ -26,6 +26,8 @@ constexpr std::array table{
   workload{"ticks", 2000, 0, &run_ticks, own_clock},
   workload{"ticks_busy", 2000, 0, &run_ticks_beside, own_clock},
   workload{"ticks10k", 30'000, 0, &run_many_ticks, own_clock},
+  workload{"call", 100'000, 0, &run_calls},
+  workload{"call_async", 200'000, 0, &run_async_calls},
   workload{"ring1000", 1'000'000, 0, &run_ring, "would need 1000 processes"},
   workload{"spawn100k", 100'000, 0, &run_spawn, "would need 100,000 processes"},
   workload{"xproc_i64", 1'000'000, 0, &run_across_integers, across},

@@ -82,6 +82,11 @@ measurement run_ticks(const settings& given);
 measurement run_ticks_beside(const settings& given);
 measurement run_many_ticks(const settings& given);
 
+/// Calls of a runnable's method: by a plain thread that waits, and by a
+/// runnable that does not.
+measurement run_calls(const settings& given);
+measurement run_async_calls(const settings& given);
+
 /// One token that goes around 1000 runnables.
 measurement run_ring(const settings& given);
 
