@@ -17,6 +17,11 @@ puma_example(
 puma_example(050_three_stage_pipeline EXPECT
              "^sum of the squares of 1 to 1000: 333833500$")
 puma_example(
+  060_calls_and_status EXPECT
+  "^factor was 1\n3 6 9\nstatus: 3 values\nrefused: a factor must not be 0$")
+puma_example(070_ticks EXPECT
+             "^tick at 0 ms\ntick at 10 ms\ntick at 20 ms$")
+puma_example(
   110_two_processes PROCESSES EXPECT
   "^sum of the squares of 1 to 1000: 333833500\ncomputed in 3 processes$")
 puma_example(
