@@ -34,6 +34,24 @@ puma_compile_fail(
   compile_fail/move_only_item_is_not_copied.cpp
   "error: (no matching function|cannot bind rvalue reference)")
 
+# -- calls ---------------------------------------------------------------------
+
+puma_compile_fail(
+  a_call_refuses_arguments_of_wrong_types compile_fail/call_wrong_argument.cpp
+  "error: static assertion failed: call: the method does not take arguments")
+puma_compile_fail(
+  a_call_refuses_a_wrong_number_of_arguments
+  compile_fail/call_missing_argument.cpp
+  "error: static assertion failed: call: the method takes another number")
+puma_compile_fail(
+  a_call_refuses_methods_that_change_arguments
+  compile_fail/call_reference_argument.cpp
+  "error: static assertion failed: call: the method takes a non-const")
+puma_compile_fail(
+  a_reference_refuses_methods_of_other_classes
+  compile_fail/call_foreign_method.cpp
+  "error: static assertion failed: call: the method is one of another class")
+
 # -- runnables, runners and environments ---------------------------------------
 
 # What holds in every environment: compiled once, linked with the environment

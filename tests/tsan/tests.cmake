@@ -23,3 +23,5 @@ endif()
 
 puma_test(sleepers_test LABEL threads SOURCES tsan/sleepers_test.cpp)
 puma_test(polled_loop_test LABEL threads SOURCES tsan/polled_loop_test.cpp)
+puma_test(job_inbox_test LABEL threads SOURCES tsan/job_inbox_test.cpp)
+puma_test(alarm_clock_test LABEL threads SOURCES tsan/alarm_clock_test.cpp)
