@@ -22,6 +22,12 @@ puma_example(
 puma_example(070_ticks EXPECT
              "^tick at 0 ms\ntick at 10 ms\ntick at 20 ms$")
 puma_example(
+  080_references
+  PROCESSES
+  EXPECT
+  "^stored as 1: to be\nstored as 2: or not\nthe archive has 2 lines\nthe cache has 2 lines, and was never here$"
+)
+puma_example(
   110_two_processes PROCESSES EXPECT
   "^sum of the squares of 1 to 1000: 333833500\ncomputed in 3 processes$")
 puma_example(
