@@ -34,6 +34,10 @@ puma_example(
   120_a_process_dies PROCESSES EXPECT
   "^fragile: 1 2\nprocess_lost: .*was killed by .*\nsteady: 1 2 3, completed$")
 
+puma_example(130_with_caf_actors EXPECT
+             "^sum of 1 to 1000, times 2: 1001000$")
+target_link_libraries(130_with_caf_actors PRIVATE puma::caf)
+
 find_package(GTest REQUIRED)
 puma_example(140_testing_your_runnable EXPECT "PASSED.* 5 tests")
 target_link_libraries(140_testing_your_runnable PRIVATE GTest::gtest_main)

@@ -59,6 +59,7 @@ puma_compile_fail(
 add_library(
   environment_tests OBJECT
   actors/backpressure_test.cpp
+  actors/caf_test.cpp
   actors/calls_test.cpp
   actors/dedicated_test.cpp
   actors/endings_test.cpp
@@ -78,8 +79,8 @@ add_library(
   environments/join_test.cpp
   environments/shared_test.cpp)
 target_include_directories(environment_tests PRIVATE "${PROJECT_SOURCE_DIR}")
-target_link_libraries(environment_tests PRIVATE puma::puma puma_options
-                                                GTest::gmock)
+target_link_libraries(environment_tests PRIVATE puma::puma puma::caf
+                                                puma_options GTest::gmock)
 
 puma_test(
   virtual_environment_test

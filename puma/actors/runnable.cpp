@@ -37,6 +37,11 @@ void runnable::check_scope(const char* what) const {
                       + " may only be called in its constructor and hooks"};
 }
 
+internal::task& detail::task_of(const runnable& x) {
+  x.check_scope("this function");
+  return x.host_;
+}
+
 void runnable::set_tick_interval(std::chrono::nanoseconds interval,
                                  late_ticks late) {
   check_scope("set_tick_interval");

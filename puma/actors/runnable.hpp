@@ -20,6 +20,15 @@ namespace puma {
 template <class T>
 class remote;
 
+class runnable;
+
+namespace detail {
+
+/// Returns the host of `x`; throws `usage_error` outside of its scope.
+[[nodiscard]] internal::task& task_of(const runnable& x);
+
+} // namespace detail
+
 /// One concurrent task: the base of what an environment runs.
 ///
 /// Derive from one of the children, which say what drives the task:
@@ -133,6 +142,7 @@ class runnable {
 
  private:
   friend class internal::task;
+  friend internal::task& detail::task_of(const runnable& x);
 
   std::string name_;
   internal::task& host_;

@@ -13,6 +13,12 @@
 #include <typeinfo>
 #include <utility>
 
+namespace puma {} // namespace puma
+
+namespace caf {
+class actor;
+} // namespace caf
+
 namespace puma {
 
 namespace internal {
@@ -55,6 +61,11 @@ class runner {
 
   /// As above; returns false if `timeout` was not enough.
   [[nodiscard]] bool wait_until_running_for(std::chrono::nanoseconds timeout);
+
+  /// Returns the runnable as an actor, for users of CAF; see `puma/caf.hpp`.
+  /// Throws `usage_error` before the start and when it is in another process,
+  /// and `runnable_ended` after the end.
+  [[nodiscard]] caf::actor actor() const;
 
   // -- calls ------------------------------------------------------------------
 

@@ -11,6 +11,10 @@
 #include <string>
 #include <vector>
 
+namespace caf {
+class actor_system;
+} // namespace caf
+
 namespace puma {
 
 namespace internal {
@@ -103,6 +107,10 @@ class runtime {
 
   /// Returns the number of scheduler threads.
   [[nodiscard]] std::size_t threads() const noexcept;
+
+  /// Returns CAF's actor system, for users of CAF; see `puma/caf.hpp`. Actors
+  /// spawned there must end before this object goes: it does not wait for them.
+  [[nodiscard]] caf::actor_system& actor_system() noexcept;
 
   [[nodiscard]] internal::runtime_core& core() noexcept { return *core_; }
 

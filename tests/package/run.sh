@@ -41,3 +41,4 @@ fi
 cmake -S "$here" -B "$temp/build" -DCMAKE_PREFIX_PATH="$prefix" "$@"
 cmake --build "$temp/build"
 "$temp/build/consumer"
+"$temp/build/consumer_with_caf"

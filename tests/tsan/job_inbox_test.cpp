@@ -17,9 +17,9 @@ namespace {
 /// Says who sent it and as which one.
 class numbered_job final : public puma::detail::scope_job {
  public:
-  numbered_job(int from, int number, std::atomic<int>& live)
-    : from(from),
-      number(number),
+  numbered_job(int sender, int which, std::atomic<int>& live)
+    : from(sender),
+      number(which),
       live_(live) {
     ++live_;
   }

@@ -63,7 +63,8 @@ host::host(caf::actor_config& cfg, task::record_ptr record, host::mode how,
   set_down_handler([](caf::down_msg&) {});
   set_error_handler([this](caf::error& x) { quit(std::move(x)); });
   set_exit_handler([this](caf::exit_msg& x) { quit(std::move(x.reason)); });
-  set_exception_handler([](std::exception_ptr& x) -> caf::error {
+  set_exception_handler([this](std::exception_ptr& x) -> caf::error {
+    mail_failed(x);
     try {
       std::rethrow_exception(x);
     } catch (const std::exception& error) {
@@ -145,7 +146,16 @@ host::outcome host::run_step() {
   return side_result_.value_or(outcome::idle);
 }
 
+void host::set_handlers(caf::behavior handlers) {
+  handlers_ = std::move(handlers);
+  if (has_behavior_)
+    become(handlers_ ? handlers_ : make_behavior());
+}
+
 caf::behavior host::make_behavior() {
+  has_behavior_ = true;
+  if (handlers_)
+    return handlers_;
   return {[](caf::unit_t) {
     // Keeps the actor alive: one without a behavior would end.
   }};

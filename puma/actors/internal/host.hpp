@@ -5,6 +5,7 @@
 #include "puma/actors/internal/side_thread.hpp"
 #include "puma/actors/internal/task.hpp"
 
+#include <caf/behavior.hpp>
 #include <caf/event_based_actor.hpp>
 
 #include <memory>
@@ -33,6 +34,9 @@ class host final : public caf::event_based_actor, public task {
 
   ~host() override;
 
+  /// Sets what messages are answered with.
+  void set_handlers(caf::behavior handlers);
+
   // -- implementation of task -------------------------------------------------
 
   void retain() noexcept override;
@@ -57,6 +61,8 @@ class host final : public caf::event_based_actor, public task {
   outcome run_step();
 
   const mode mode_;
+  caf::behavior handlers_;
+  bool has_behavior_ = false;
   std::unique_ptr<side_thread> side_; // of a cooperative host that may wait
   std::optional<outcome> side_result_;
 };

@@ -210,6 +210,12 @@ bool registry::is_here(const run_record& x) const {
   return x.running && x.running->is_here();
 }
 
+void registry::visit(run_record& x,
+                     const std::function<void(run_phase, hosted*)>& f) const {
+  const guard lock{mutex_};
+  f(x.phase, x.running);
+}
+
 detail::target_ptr registry::route_of(const run_record& x) const {
   const guard lock{mutex_};
   return x.running ? x.running->route() : nullptr;

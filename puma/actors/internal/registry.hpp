@@ -8,6 +8,7 @@
 #include "puma/buffers/internal/queue.hpp"
 #include "puma/buffers/internal/waiting.hpp"
 
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -64,6 +65,10 @@ class registry : public std::enable_shared_from_this<registry> {
   void send(run_record& x, const detail::call_ptr& call);
 
   [[nodiscard]] bool is_here(const run_record& x) const;
+
+  /// Calls `f` under the lock, with the host if there is one.
+  void visit(run_record& x,
+             const std::function<void(run_phase, hosted*)>& f) const;
 
   /// Returns where its calls go while it runs in another process; else null.
   [[nodiscard]] detail::target_ptr route_of(const run_record& x) const;

@@ -391,8 +391,21 @@ void task::take_signals(wake::bits seen) noexcept {
       in->end->set_busy();
   if ((seen & wake::tick) != 0 && ticker_)
     ticker_->alarm_came();
-  if ((seen & wake::mail) != 0 && !handle_mail())
+  if ((seen & wake::mail) == 0)
+    return;
+  if (!was_constructed_) {
+    // Its handlers are not set yet.
+    bits_.fetch_or(wake::mail, std::memory_order_relaxed);
+    return;
+  }
+  const activity_guard doing{*this, "message handler"};
+  if (!handle_mail())
     stopping_ = true;
+}
+
+void task::mail_failed(const std::exception_ptr& x) {
+  if (!job_error_)
+    job_error_.emplace(x, record_->name, describe_activity());
 }
 
 bool task::construct() {

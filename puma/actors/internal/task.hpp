@@ -13,6 +13,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <exception>
 #include <memory>
 #include <optional>
 #include <string>
@@ -137,6 +138,10 @@ class task : public party, public hosted {
   /// Handles messages in the actor's mailbox. Returns false when the actor was
   /// told to quit.
   virtual bool handle_mail() = 0;
+
+  /// To be called when a message could not be handled, before `handle_mail`
+  /// returns false: that is what ends the runnable.
+  void mail_failed(const std::exception_ptr& x);
 
   /// The text with which an actor that watches this one learns of its end.
   [[nodiscard]] const std::string& exit_text() const noexcept {

@@ -65,6 +65,19 @@ bool inlet::next_private_chunk() noexcept {
 receive_status inlet::refill(bool announce) {
   if (next != limit)
     return receive_status::value;
+  if (!announce)
+    return refill(nullptr);
+  auto* waits = owner_ ? owner_ : party::current();
+  return refill(waits ? static_cast<waker*>(waits) : &parker::of_this_thread());
+}
+
+receive_status inlet::refill_for(waker& who) {
+  return refill(&who);
+}
+
+receive_status inlet::refill(waker* announce_to) {
+  if (next != limit)
+    return receive_status::value;
   retire_current();
   if (next_private_chunk())
     return receive_status::value;
@@ -100,10 +113,8 @@ receive_status inlet::refill(bool announce) {
     return receive_status::completed;
   if (at_end && q.ending_ == queue::ending::failed)
     return receive_status::failed;
-  if (announce) {
-    auto* waits = owner_ ? owner_ : party::current();
-    q.consumer_waker_ = waits ? static_cast<waker*>(waits)
-                              : &parker::of_this_thread();
+  if (announce_to) {
+    q.consumer_waker_ = announce_to;
     q.consumer_waits_ = true;
     idle_ = true;
   }

@@ -30,6 +30,9 @@ class inlet : public detail::read_window {
   /// on `empty`, and if `announce`, the owner is armed once that changes.
   receive_status refill(bool announce);
 
+  /// As `refill`, but arms `who`, which must outlive this.
+  receive_status refill_for(waker& who);
+
   /// As `refill`, but waits until `deadline`.
   receive_status wait(time_point deadline);
 
@@ -68,6 +71,7 @@ class inlet : public detail::read_window {
   [[nodiscard]] const failure& error() const noexcept;
 
  private:
+  receive_status refill(waker* announce_to);
   void retire_current() noexcept;
   bool next_private_chunk() noexcept;
 

@@ -115,12 +115,31 @@ publish_result outlet::try_publish(void* value) {
                   : publish_direct(value, no_wait);
 }
 
+publish_result outlet::try_publish_for(void* value, waker& who) {
+  check_usable();
+  for (;;) {
+    const auto result = publish_direct(value, no_wait);
+    if (result != publish_result::full)
+      return result;
+    wake_list wakes;
+    const queue::guard lock{queue_->mutex_};
+    wait_.who = &who;
+    queue_->add_waiter(wait_, wakes);
+    if (queue_->room() == 0 && !queue_->unreachable(*this))
+      return result;
+    queue_->remove_waiter(wait_); // it came in between
+  }
+}
+
 // -- direct -------------------------------------------------------------------
 
 publish_result outlet::publish_direct(void* value, time_point deadline) {
   wake_list wakes;
   queue::guard lock{queue_->mutex_};
   auto& q = *queue_;
+  // A hook that waits here may be interrupted by a call that publishes, too.
+  if (wait_.waiting)
+    q.remove_waiter(wait_);
   // That was for an earlier value: this one queues up anew.
   wait_.was_woken.store(false, std::memory_order_relaxed);
   for (bool first_try = true;; first_try = false) {

@@ -38,6 +38,10 @@ class outlet : public detail::write_window {
   /// Publishes if that needs no wait; never drops, never throws `buffer_full`.
   publish_result try_publish(void* value);
 
+  /// As `try_publish`, of a direct outlet; on `full`, `who` is armed once there
+  /// is room, or nobody left to publish for. `who` must outlive this.
+  publish_result try_publish_for(void* value, waker& who);
+
   /// Makes what was published visible to the subscription.
   void flush(wake_list& wakes) noexcept;
 
