@@ -41,7 +41,7 @@ using scaling_actor = caf::stateful_actor<scaling_state>;
 void flow(scaling_actor* self) {
   auto& [in, out, factor] = self->state;
   const auto status = in.take([&, &to = out, by = factor](int& x) {
-    // Without room it stays the next one, and a room_atom comes.
+    // Without room it stays the next one, and a room message comes.
     return to.try_publish(x * by) != puma::publish_result::full;
   });
   if (status == puma::receive_status::completed)
@@ -59,10 +59,10 @@ caf::behavior scaling(scaling_actor* self, caf::actor settings,
   self->request(settings, std::chrono::seconds{10}, factor_atom::value)
     .then([self, from](int factor) {
       self->state.factor = factor;
-      self->state.in = {self, from}; // from now on there are ready_atoms
+      self->state.in = {self, from}; // from now on ready messages come
     });
-  return {[self](puma::ready_atom) { flow(self); },
-          [self](puma::room_atom) { flow(self); }};
+  return {[self](const puma::ready&) { flow(self); },
+          [self](const puma::room&) { flow(self); }};
 }
 // [actor]
 

@@ -11,7 +11,7 @@
 #include "puma/environments/internal/runtime_core.hpp"
 
 #include <caf/actor_cast.hpp>
-#include <caf/send.hpp>
+#include <caf/message.hpp>
 
 #include <atomic>
 #include <cstdint>
@@ -24,39 +24,53 @@ namespace puma {
 
 namespace detail {
 
-/// Counted, because it may still have to be fired when its actor lets it go.
+/// Sends an actor a message when a buffer has something for it: one, until that
+/// has been handled. Wakes that come meanwhile make one more.
 ///
-/// Keeps the actor alive until that ends: CAF would drop one that waits and
-/// that nobody refers to, although values are on their way to it.
+/// Counted, because it may still have to be fired when its end is gone.
 class actor_waker final : public internal::waker {
  public:
-  actor_waker(caf::event_based_actor& self, caf::atom_value what)
-    : actor_(caf::actor_cast<caf::actor>(&self)),
-      id_(self.id()),
-      what_(what) {}
+  /// What it sends, and whether it always keeps the actor alive, or only while
+  /// `expect` has been called and the message has not come.
+  enum class kind { input, output };
+
+  actor_waker(caf::scheduled_actor& self, kind what)
+    : weak_(self.ctrl()),
+      what_(what) {
+    if (what_ == kind::input)
+      keep_ = weak_.lock();
+  }
 
   bool arm(internal::wake::bits) noexcept override {
-    if (armed_.exchange(true, std::memory_order_acq_rel))
-      return false; // its message is under way, or about to be sent
-    ref();
+    auto seen = state_.load(std::memory_order_relaxed);
+    do {
+      if (seen == again)
+        return false;
+    } while (!state_.compare_exchange_weak(
+      seen, seen + 1, std::memory_order_acq_rel, std::memory_order_relaxed));
+    if (seen != none)
+      return false; // `handled` sends the next one
+    ref();          // for `fire`
     return true;
   }
 
   void fire(internal::urgency) noexcept override {
-    // From here on a new message is needed: the actor may handle this one
-    // before what comes next has come.
-    armed_.store(false, std::memory_order_release);
-    if (const auto to = actor())
-      caf::anon_send(to, what_);
+    send();
     deref();
   }
 
-  /// The actor has ended.
-  void let_actor_go() noexcept {
-    caf::actor last; // goes without the lock
+  /// Keeps the actor until the next message is sent.
+  void expect() {
+    auto strong = weak_.lock();
     const std::lock_guard guard{mutex_};
-    last = std::move(actor_);
-    actor_ = nullptr;
+    keep_.swap(strong);
+  }
+
+  /// Nothing is to come any more.
+  void let_actor_go() noexcept {
+    caf::strong_actor_ptr last; // goes without the lock
+    const std::lock_guard guard{mutex_};
+    last.swap(keep_);
   }
 
   void ref() noexcept { references_.fetch_add(1, std::memory_order_relaxed); }
@@ -66,21 +80,40 @@ class actor_waker final : public internal::waker {
       delete this;
   }
 
-  [[nodiscard]] caf::actor_id actor_id() const noexcept { return id_; }
-
  private:
+  enum : std::uint32_t { none, under_way, again };
+
   ~actor_waker() = default;
 
-  [[nodiscard]] caf::actor actor() const {
-    const std::lock_guard guard{mutex_};
-    return actor_;
+  /// The message, and all copies of it, are gone.
+  void handled() noexcept {
+    if (state_.fetch_sub(1, std::memory_order_acq_rel) == again)
+      send();
   }
 
-  mutable std::mutex mutex_;
-  caf::actor actor_;
-  const caf::actor_id id_;
-  const caf::atom_value what_;
-  std::atomic<bool> armed_{false};
+  void send() noexcept {
+    auto to = weak_.lock();
+    if (!to)
+      return;
+    if (what_ == kind::output)
+      let_actor_go(); // the message keeps it, as `to` does until then
+    ref();
+    std::shared_ptr<const void> token{this, [](actor_waker* x) {
+                                        x->handled();
+                                        x->deref();
+                                      }};
+    to->enqueue(nullptr, caf::make_message_id(),
+                what_ == kind::input
+                  ? caf::make_message(ready{std::move(token)})
+                  : caf::make_message(room{std::move(token)}),
+                nullptr);
+  }
+
+  const caf::weak_actor_ptr weak_;
+  const kind what_;
+  std::mutex mutex_;
+  caf::strong_actor_ptr keep_;
+  std::atomic<std::uint32_t> state_{none};
   std::atomic<std::uint32_t> references_{1};
 };
 
@@ -89,48 +122,92 @@ void actor_waker_deleter::operator()(actor_waker* x) const noexcept {
   x->deref();
 }
 
-actor_waker_ptr make_actor_waker(caf::event_based_actor& self,
-                                 caf::atom_value what) {
-  actor_waker_ptr result{new actor_waker{self, what}};
-  struct reference {
-    actor_waker* waker;
-    explicit reference(actor_waker* x) : waker(x) { waker->ref(); }
-    reference(const reference& other) : waker(other.waker) { waker->ref(); }
-    reference& operator=(const reference&) = delete;
-    ~reference() { waker->deref(); }
-  };
-  self.attach_functor([to = reference{result.get()}](const caf::error&) {
-    to.waker->let_actor_go();
+actor_input_ptr open_input(caf::scheduled_actor& self,
+                           const buffer_core& from) {
+  auto result = std::make_shared<actor_input>();
+  result->waker.reset(new actor_waker{self, actor_waker::kind::input});
+  // Of no runnable, whichever hook it is that spawns the actor.
+  result->end.reset(new internal::inlet{from.queue(), nullptr});
+  self.attach_functor([core = std::weak_ptr{result}](const caf::error&) {
+    if (const auto x = core.lock())
+      close(*x);
+  });
+  come_again(*result);
+  return result;
+}
+
+actor_output_ptr open_output(caf::scheduled_actor& self, const buffer_core& to,
+                             publish_options options) {
+  auto result = std::make_shared<actor_output>();
+  result->waker.reset(new actor_waker{self, actor_waker::kind::output});
+  result->end.reset(new internal::outlet{to.queue(), nullptr, options});
+  self.attach_functor([core = std::weak_ptr{result}](const caf::error& why) {
+    if (const auto x = core.lock())
+      abandon(*x, why ? caf::to_string(why) : std::string{});
   });
   return result;
 }
 
-void wake(actor_waker& x) {
+receive_status try_receive(actor_input& from) {
+  const auto result = static_cast<internal::inlet&>(*from.end).refill_for(
+    *from.waker);
+  if (result == receive_status::completed || result == receive_status::failed)
+    from.waker->let_actor_go();
+  return result;
+}
+
+void come_again(actor_input& from) {
   internal::wake_list wakes;
-  wakes.add(x, internal::wake::data);
+  wakes.add(*from.waker, internal::wake::data);
 }
 
-receive_status try_receive(read_window* x, actor_waker& who) {
-  return static_cast<internal::inlet&>(*x).refill_for(who);
+void close(actor_input& x) noexcept {
+  x.close_wanted = x.busy != 0;
+  if (x.close_wanted)
+    return;
+  x.end.reset();
+  x.waker->let_actor_go();
 }
 
-publish_result try_publish(write_window* x, void* value, actor_waker& who) {
-  return static_cast<internal::outlet&>(*x).try_publish_for(value, who);
+publish_result try_publish(actor_output& to, void* value) {
+  if (!to.end)
+    return publish_result::closed;
+  auto& end = static_cast<internal::outlet&>(*to.end);
+  const auto result = end.try_publish(value);
+  if (result != publish_result::full)
+    return result;
+  to.waker->expect();
+  const auto second = end.try_publish_for(value, *to.waker);
+  if (second != publish_result::full)
+    to.waker->let_actor_go();
+  return second;
 }
 
-void abandon(write_window* x, const actor_waker& who) noexcept {
-  auto& end = static_cast<internal::outlet&>(*x);
-  if (end.ended())
+void abandon(actor_output& x, const std::string& why) noexcept {
+  x.waker->let_actor_go();
+  auto end = std::move(x.end);
+  if (!end)
     return;
   internal::wake_list wakes;
-  end.fail(failure{std::make_exception_ptr(
-             error{"actor " + std::to_string(who.actor_id())
-                   + ": ended without having completed its stream"})},
-           wakes);
+  static_cast<internal::outlet&>(*end).fail(
+    failure{std::make_exception_ptr(
+      error{"an actor ended without having completed its stream"
+            + (why.empty() ? why : ": " + why)})},
+    wakes);
 }
 
 void set_handlers(internal::task& where, caf::behavior handlers) {
   static_cast<internal::host&>(where).set_handlers(std::move(handlers));
+}
+
+caf::event_based_actor& actor_of(internal::task& where) {
+  return static_cast<internal::host&>(where);
+}
+
+void throw_no_end(const char* what) {
+  throw usage_error{std::string{what}
+                    + ": not open; it was moved from, or never opened on a "
+                      "buffer"};
 }
 
 } // namespace detail
@@ -146,8 +223,10 @@ caf::actor runner::actor() const {
     const auto start = "runnable '" + x.name + "': ";
     if (phase == internal::run_phase::prepared)
       throw usage_error{start + "is no actor before it was started"};
-    if (phase == internal::run_phase::ended || !running)
+    if (phase == internal::run_phase::ended)
       throw runnable_ended{start + "has ended, and is no actor any more"};
+    if (!running)
+      throw usage_error{start + "is being started, and is no actor yet"};
     if (running->route())
       throw usage_error{start
                         + "is an actor of another process; call its methods "

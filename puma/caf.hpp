@@ -9,14 +9,15 @@
 
 #include <caf/actor.hpp>
 #include <caf/actor_system.hpp>
-#include <caf/atom.hpp>
+#include <caf/allowed_unsafe_message_type.hpp>
 #include <caf/behavior.hpp>
 #include <caf/event_based_actor.hpp>
+#include <caf/scheduled_actor.hpp>
 
 #include <cstddef>
 #include <functional>
 #include <memory>
-#include <string_view>
+#include <string>
 #include <type_traits>
 #include <utility>
 
@@ -31,16 +32,36 @@
 /// below.
 namespace puma {
 
-/// Comes to an actor when an `actor_subscription` of it has something again.
-using ready_atom = caf::atom_constant<caf::atom("puma_ready")>;
+namespace detail {
+class actor_waker;
+} // namespace detail
 
-/// Comes to an actor when an `actor_publisher` of it has room again.
-using room_atom = caf::atom_constant<caf::atom("puma_room")>;
+/// Comes to an actor when an `actor_subscription` of it has something again.
+class ready {
+ public:
+  ready() = default;
+
+  explicit ready(std::shared_ptr<const void> token) noexcept
+    : token_(std::move(token)) {}
+
+ private:
+  std::shared_ptr<const void> token_; // tells when it has been handled
+};
+
+/// Comes to an actor when an `actor_publisher` of it has room again, or nobody
+/// left to publish for. A hint: somebody else may have been faster.
+class room {
+ public:
+  room() = default;
+
+  explicit room(std::shared_ptr<const void> token) noexcept
+    : token_(std::move(token)) {}
+
+ private:
+  std::shared_ptr<const void> token_;
+};
 
 namespace detail {
-
-/// Sends an actor a message when a buffer has something for it.
-class actor_waker;
 
 struct actor_waker_deleter {
   void operator()(actor_waker* x) const noexcept;
@@ -48,38 +69,67 @@ struct actor_waker_deleter {
 
 using actor_waker_ptr = std::unique_ptr<actor_waker, actor_waker_deleter>;
 
-[[nodiscard]] actor_waker_ptr make_actor_waker(caf::event_based_actor& self,
-                                               caf::atom_value what);
+/// An actor's end of a buffer; also known to what closes it with the actor.
+struct actor_input {
+  actor_waker_ptr waker; // outlives the end
+  inlet_ptr end;
+  int busy = 0;              // `take`s that run
+  bool close_wanted = false; // by one of their hooks
+};
 
-/// Sends the message, unless it is under way.
-void wake(actor_waker& x);
+struct actor_output {
+  actor_waker_ptr waker; // outlives the end
+  outlet_ptr end;
+};
 
-/// As `try_receive`; on `empty`, `who` is woken once that changes.
-receive_status try_receive(read_window* x, actor_waker& who);
+using actor_input_ptr = std::shared_ptr<actor_input>;
+using actor_output_ptr = std::shared_ptr<actor_output>;
 
-/// As `try_publish`; on `full`, `who` is woken once that changes.
-publish_result try_publish(write_window* x, void* value, actor_waker& who);
+[[nodiscard]] actor_input_ptr open_input(caf::scheduled_actor& self,
+                                         const buffer_core& from);
+[[nodiscard]] actor_output_ptr open_output(caf::scheduled_actor& self,
+                                           const buffer_core& to,
+                                           publish_options options);
 
-/// Fails the stream of an actor that has ended without an end of its stream.
-void abandon(write_window* x, const actor_waker& who) noexcept;
+/// As `try_receive`; on `empty` a message comes once that changes.
+receive_status try_receive(actor_input& from);
+
+/// Lets a message come, behind what the actor is doing.
+void come_again(actor_input& from);
+
+/// Closes it, now or when the last `take` returns.
+void close(actor_input& x) noexcept;
+
+/// As `try_publish`; on `full` a message comes once that changes.
+publish_result try_publish(actor_output& to, void* value);
+
+/// Fails its stream, if that has not ended; `why` says how the actor ended.
+void abandon(actor_output& x, const std::string& why) noexcept;
 
 /// Makes `handlers` what the runnable answers messages with.
 void set_handlers(internal::task& where, caf::behavior handlers);
+
+[[nodiscard]] caf::event_based_actor& actor_of(internal::task& where);
+
+[[noreturn]] void throw_no_end(const char* what);
 
 } // namespace detail
 
 /// The subscription of an event-based actor, to be kept in its state.
 ///
-/// A `ready_atom` comes when there is something: once after it was made, and
-/// once after each time that there was nothing left. Then call `take`. So the
+/// A `ready` comes when there is something: once after it was made, and once
+/// after each time that there was nothing left. Then call `take`. So the
 /// actor's behavior has a handler such as
 ///
-///     [self](puma::ready_atom) { self->state.in.take([&](int& x) { … }); }
+///     [self](const puma::ready&) { self->state.in.take([&](int& x) { … }); }
+///
+/// At most one such message is under way. While there is something to wait for,
+/// the actor is kept alive, also if nobody refers to it.
 ///
 /// *Threads.* To be used by its actor alone.
 ///
-/// *Lifetime.* When it goes, with the actor, values not yet received stay in
-/// the buffer. The runtime must outlive it.
+/// *Lifetime.* When the actor ends, values not yet received stay in the buffer.
+/// The runtime must outlive the actor.
 template <class T>
 class actor_subscription {
  public:
@@ -90,53 +140,63 @@ class actor_subscription {
   actor_subscription() noexcept = default;
 
   /// Subscribes; throws `usage_error` when the buffer has a subscription.
-  actor_subscription(caf::event_based_actor* self, const buffer<T>& from)
-    : waker_(detail::make_actor_waker(*self, ready_atom::value)),
-      end_(detail::open_inlet(from.core())) {
-    detail::wake(*waker_);
-  }
+  actor_subscription(caf::scheduled_actor* self, const buffer<T>& from)
+    : core_(detail::open_input(*self, from.core())) {}
 
   actor_subscription(actor_subscription&&) noexcept = default;
-  actor_subscription& operator=(actor_subscription&&) noexcept = default;
 
-  [[nodiscard]] std::string_view name() const {
-    return detail::name_of(end_.get());
+  actor_subscription& operator=(actor_subscription&& other) noexcept {
+    if (this != &other) {
+      if (core_)
+        detail::close(*core_);
+      core_ = std::move(other.core_);
+    }
+    return *this;
+  }
+
+  ~actor_subscription() {
+    if (core_)
+      detail::close(*core_);
   }
 
   /// Hands what is there to `on_value(T&)`. Returns `value` when there may be
-  /// more, `empty` when not, and both times a `ready_atom` will come;
-  /// `completed` or `failed` at the end of the stream.
+  /// more, `empty` when not, and both times a `ready` will come; `completed` or
+  /// `failed` at the end of the stream. After `unsubscribe`: `empty`.
   ///
   /// `on_value` may return false for a value that it cannot take now, because a
   /// publisher has no room for it, say: it stays the next one, `take` returns
   /// `value`, and no message comes; call `take` again when it can be taken.
   template <class F>
   receive_status take(F&& on_value) {
+    const busy inside{core()};
+    auto& x = *inside.core;
     for (std::size_t n = 0; n != batch; ++n) {
-      const auto status = end_ ? detail::try_receive(end_.get(), *waker_)
-                               : detail::try_receive(end_.get());
+      if (!x.end || x.close_wanted)
+        return receive_status::empty;
+      const auto status = detail::try_receive(x);
       if (status != receive_status::value)
         return status;
+      auto& value = *reinterpret_cast<T*>(x.end->next);
       if constexpr (std::is_same_v<std::invoke_result_t<F&, T&>, bool>) {
-        if (!std::invoke(on_value, *reinterpret_cast<T*>(end_->next)))
+        if (!std::invoke(on_value, value))
           return status;
-        const done guard{end_.get()};
+        const done guard{x.end.get()};
       } else {
-        const done guard{end_.get()};
-        std::invoke(on_value, *reinterpret_cast<T*>(end_->next));
+        const done guard{x.end.get()};
+        std::invoke(on_value, value);
       }
     }
-    detail::wake(*waker_);
+    detail::come_again(x);
     return receive_status::value;
   }
 
   /// The error that ended the stream. @pre `take` has returned `failed`
   [[nodiscard]] const failure& error() const {
-    return detail::error_of(end_.get());
+    return detail::error_of(core()->end.get());
   }
 
   /// Lets the values not yet received stay in the buffer.
-  void unsubscribe() { end_.reset(); }
+  void unsubscribe() { detail::close(*core()); }
 
  private:
   /// Frees the place of the value in hand.
@@ -149,86 +209,120 @@ class actor_subscription {
     }
   };
 
-  detail::actor_waker_ptr waker_; // outlives the end
-  detail::inlet_ptr end_;
+  /// Keeps the end until `take` returns.
+  struct busy {
+    detail::actor_input_ptr core;
+
+    explicit busy(detail::actor_input_ptr x) : core(std::move(x)) {
+      ++core->busy;
+    }
+
+    busy(const busy&) = delete;
+    busy& operator=(const busy&) = delete;
+
+    ~busy() {
+      --core->busy;
+      if (core->close_wanted)
+        detail::close(*core);
+    }
+  };
+
+  [[nodiscard]] const detail::actor_input_ptr& core() const {
+    if (!core_)
+      detail::throw_no_end("actor_subscription");
+    return core_;
+  }
+
+  detail::actor_input_ptr core_;
 };
 
 /// The publisher of an event-based actor, to be kept in its state.
 ///
 /// *Threads.* To be used by its actor alone.
 ///
-/// *Lifetime.* When it goes, with the actor, without `complete` or `fail`, the
-/// stream fails, so that nobody waits for it for ever. The runtime must outlive
-/// it.
+/// *Lifetime.* When the actor ends, in whatever way, without `complete` or
+/// `fail`, the stream fails, so that nobody waits for it for ever. While a
+/// `room` is to come, the actor is kept alive. The runtime must outlive it;
+/// when the runtime drains, publishers get `closed`.
 template <class T>
 class actor_publisher {
  public:
   /// A publisher to nothing; using it is a `usage_error`.
   actor_publisher() noexcept = default;
 
-  actor_publisher(caf::event_based_actor* self, const buffer<T>& to)
-    : waker_(detail::make_actor_waker(*self, room_atom::value)),
-      end_(detail::open_outlet(to.core(), {})) {}
+  actor_publisher(caf::scheduled_actor* self, const buffer<T>& to,
+                  publish_options options = {})
+    : core_(detail::open_output(*self, to.core(), options)) {}
 
   actor_publisher(actor_publisher&&) noexcept = default;
 
   actor_publisher& operator=(actor_publisher&& other) noexcept {
     if (this != &other) {
-      abandon();
-      end_ = std::move(other.end_);
-      waker_ = std::move(other.waker_);
+      if (core_)
+        detail::abandon(*core_, {});
+      core_ = std::move(other.core_);
     }
     return *this;
   }
 
-  ~actor_publisher() { abandon(); }
-
-  [[nodiscard]] std::string_view name() const {
-    return detail::name_of(end_.get());
+  ~actor_publisher() {
+    if (core_)
+      detail::abandon(*core_, {});
   }
 
   /// Publishes without waiting. `full` leaves the value untouched, and one
-  /// `room_atom` comes when there is room again, or nobody left to publish for.
+  /// `room` comes when there is room again. `closed` when nobody can receive it
+  /// any more, or the stream was ended here.
   [[nodiscard]] publish_result try_publish(T&& value) {
-    return end_ ? detail::try_publish(end_.get(), &value, *waker_)
-                : detail::try_publish(end_.get(), &value);
+    return detail::try_publish(*core(), &value);
   }
 
   [[nodiscard]] publish_result try_publish(const T& value) {
     return try_publish(T(value));
   }
 
-  /// Ends this publisher's stream.
+  /// Ends this publisher's stream. Once; then it is a `usage_error`.
   void complete() {
-    detail::complete(end_.get());
-    end_.reset();
+    detail::complete(core()->end.get());
+    core_->end.reset();
   }
 
   /// Ends it with an error.
   void fail(const failure& error) {
-    detail::fail(end_.get(), error);
-    end_.reset();
+    detail::fail(core()->end.get(), error);
+    core_->end.reset();
   }
 
  private:
-  void abandon() noexcept {
-    if (end_)
-      detail::abandon(end_.get(), *waker_);
-    end_.reset();
+  [[nodiscard]] const detail::actor_output_ptr& core() const {
+    if (!core_)
+      detail::throw_no_end("actor_publisher");
+    return core_;
   }
 
-  detail::actor_waker_ptr waker_; // outlives the end
-  detail::outlet_ptr end_;
+  detail::actor_output_ptr core_;
 };
 
 /// Makes a runnable answer messages of actors: to be called in its constructor
 /// or in a hook (`answer_messages(*this, {…})`), again to change the handlers.
-/// They run in the runnable's scope, between two values, as calls do. An
-/// exception in a handler ends the runnable; requests that are then unanswered
-/// get an error. Actors reach it with `runner::actor`.
+/// They run in the runnable's scope, between two values, as calls do; what they
+/// publish is not held back by full outputs, up to the bound of the outbox. An
+/// exception in a handler ends the runnable; requests that wait in its mailbox
+/// then get an error. Actors reach it with `runner::actor`.
 template <class Runnable>
 void answer_messages(Runnable& self, caf::behavior handlers) {
   detail::set_handlers(detail::task_of(self), std::move(handlers));
 }
 
+/// Returns the runnable as CAF sees it: for `current_sender`,
+/// `make_response_promise`, `delegate`, `request` and `send`. To be used in its
+/// hooks and handlers only; promises are to be delivered there, too.
+template <class Runnable>
+[[nodiscard]] caf::event_based_actor& actor_of(Runnable& self) {
+  return detail::actor_of(detail::task_of(self));
+}
+
 } // namespace puma
+
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(puma::ready)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(puma::room)

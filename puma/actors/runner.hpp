@@ -13,8 +13,6 @@
 #include <typeinfo>
 #include <utility>
 
-namespace puma {} // namespace puma
-
 namespace caf {
 class actor;
 } // namespace caf

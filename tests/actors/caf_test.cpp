@@ -11,7 +11,10 @@
 #include <caf/send.hpp>
 #include <caf/stateful_actor.hpp>
 
+#include <atomic>
 #include <chrono>
+#include <memory>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -40,7 +43,7 @@ caf::behavior taking(caf::stateful_actor<taking_state>* self, int_buffer from,
                      events seen) {
   self->state.seen = std::move(seen);
   self->state.in = {self, from};
-  return {[self](puma::ready_atom) {
+  return {[self](const puma::ready&) {
     auto& [in, log] = self->state;
     const auto status = in.take([&](int& x) { log.add(std::to_string(x)); });
     if (status == receive_status::failed)
@@ -76,7 +79,7 @@ caf::behavior giving(caf::stateful_actor<giving_state>* self, int_buffer to,
   self->state.out = {self, to};
   self->state.last = last;
   give(self);
-  return {[self](puma::room_atom) { give(self); },
+  return {[self](const puma::room&) { give(self); },
           [self](get_atom) { throw std::runtime_error{"broken"}; }};
 }
 
@@ -267,6 +270,176 @@ TEST_P(with_actors, a_runnable_that_is_not_there_is_no_actor) {
   x.stop();
   x.join();
   EXPECT_THROW(static_cast<void>(x.actor()), puma::runnable_ended);
+}
+
+// -- messages -----------------------------------------------------------------
+
+struct two_inputs {
+  puma::actor_subscription<int> first;
+  puma::actor_subscription<int> second;
+  int messages = 0;
+  int taken = 0;
+};
+
+TEST_P(with_actors, messages_do_not_multiply_with_the_inputs) {
+  constexpr int count = 20'000;
+  auto first = env().make_buffer<int>("first", 256);
+  auto second = env().make_buffer<int>("second", 256);
+  const auto source = [](const char* name, const int_buffer& to) {
+    return puma::generate(name, to, [n = 0]() mutable -> std::optional<int> {
+      return n == count ? std::nullopt : std::optional{++n};
+    });
+  };
+  auto messages = std::make_shared<std::atomic<int>>(0);
+  auto ends = std::make_shared<std::atomic<int>>(0);
+  system().spawn([=](caf::stateful_actor<two_inputs>* self) -> caf::behavior {
+    self->state.first = {self, first};
+    self->state.second = {self, second};
+    return {[=](const puma::ready&) {
+      ++*messages;
+      // Whichever it was for: both are looked at.
+      for (auto* in : {&self->state.first, &self->state.second})
+        if (in->take([&](int&) { ++self->state.taken; })
+            == receive_status::completed)
+          in->unsubscribe(), ++*ends;
+      if (*ends == 2)
+        self->quit();
+    }};
+  });
+  auto x = run(source("x", first));
+  auto y = run(source("y", second));
+
+  EXPECT_TRUE(eventually([&] { return *ends == 2; }));
+  // Each that comes takes a value, a batch, or finds one of them empty.
+  EXPECT_LE(*messages, 2 * count + 100);
+}
+
+TEST_P(with_actors, a_subscription_may_be_closed_while_it_takes) {
+  auto in = env().make_buffer<int>("in", 8);
+  auto out = in.open_publisher();
+  for (int i = 1; i <= 5; ++i)
+    out.publish(i);
+  out.complete();
+  const auto notes = seen;
+
+  system().spawn([=](caf::stateful_actor<taking_state>* self) -> caf::behavior {
+    self->state.in = {self, in};
+    return {[=](const puma::ready&) {
+      self->state.in.take([&](int& x) {
+        notes.add(std::to_string(x));
+        if (x == 2)
+          self->state.in.unsubscribe();
+      });
+      EXPECT_EQ(self->state.in.take([](int&) { FAIL(); }),
+                receive_status::empty);
+      notes.add("closed");
+    }};
+  });
+
+  EXPECT_TRUE(eventually([&] { return seen.has("closed"); }));
+  EXPECT_THAT(seen.entries(), ElementsAre("1", "2", "closed"));
+  auto rest = in.subscribe();
+  EXPECT_EQ(*rest.next(), 3);
+}
+
+TEST_P(with_actors, a_publisher_that_has_ended_says_closed) {
+  auto out = env().make_buffer<int>("out", 8);
+  const auto notes = seen;
+  system().spawn([=](caf::stateful_actor<giving_state>* self) {
+    self->state.out = {self, out};
+    self->state.out.complete();
+    notes.add(std::string{to_string(self->state.out.try_publish(1))});
+  });
+
+  EXPECT_TRUE(eventually([&] { return seen.has("closed"); }));
+}
+
+TEST_P(with_actors, room_that_an_actor_does_not_use_goes_to_others) {
+  auto out = env().make_buffer<int>("out", 1);
+  auto in = out.subscribe();
+  const auto notes = seen;
+  system().spawn([=](caf::stateful_actor<giving_state>* self) -> caf::behavior {
+    self->state.out = {self, out};
+    EXPECT_EQ(self->state.out.try_publish(1), publish_result::accepted);
+    EXPECT_EQ(self->state.out.try_publish(2), publish_result::full);
+    notes.add("full");
+    return {[notes](const puma::room&) { notes.add("room"); }};
+  });
+  EXPECT_TRUE(eventually([&] { return seen.has("full"); }));
+  auto x = env().run<idler>(puma::dedicated, "other", [=](idler& self) {
+    auto own = self.publish_to(out);
+    own.publish(3);
+    self.stop();
+  });
+
+  EXPECT_EQ(*in.next(), 1);
+  EXPECT_EQ(*in.next(), 3);
+  x.join();
+  EXPECT_TRUE(eventually([&] { return seen.has("room"); }));
+}
+
+TEST_P(with_actors, ends_close_with_an_actor_that_others_still_hold) {
+  auto in = env().make_buffer<int>("in", 8);
+  const auto actor = system().spawn(taking, in, seen);
+  auto out = in.open_publisher();
+  out.publish(1);
+  EXPECT_TRUE(eventually([&] { return seen.has("1"); }));
+
+  caf::anon_send_exit(actor, caf::exit_reason::user_shutdown);
+
+  EXPECT_TRUE(eventually([&] {
+    try {
+      return in.subscribe().try_next().status() == receive_status::empty;
+    } catch (const usage_error&) {
+      return false;
+    }
+  }));
+}
+
+TEST_P(with_actors, a_runnable_lets_go_of_its_handlers_at_its_end) {
+  class holding : public puma::command_driven_runnable {
+   public:
+    holding() : command_driven_runnable("holding") {}
+
+    void hold(const std::shared_ptr<int>& x) {
+      puma::answer_messages(*this, {[x](int) { return *x; }});
+    }
+  };
+  const auto held = std::make_shared<int>(1);
+  auto x = run<holding>();
+  x.call<&holding::hold>(held);
+  const auto actor = x.actor();
+
+  x.stop();
+  x.join();
+
+  EXPECT_EQ(held.use_count(), 1);
+}
+
+TEST_P(with_actors, a_runnable_may_ask_actors) {
+  class asking : public puma::command_driven_runnable {
+   public:
+    asking(caf::actor other, events log)
+      : command_driven_runnable("asking"),
+        other_(std::move(other)),
+        log_(std::move(log)) {}
+
+    void ask() {
+      puma::actor_of(*this).request(other_, 10s, 4).then([this](int x) {
+        static_cast<void>(missed_ticks()); // in its scope
+        log_.add(std::to_string(x));
+      });
+    }
+
+   private:
+    caf::actor other_;
+    events log_;
+  };
+  auto other = run<answering>(seen);
+  auto x = run<asking>(other.actor(), seen);
+  x.call<&asking::ask>();
+
+  EXPECT_TRUE(eventually([&] { return seen.has("4"); }));
 }
 
 } // namespace

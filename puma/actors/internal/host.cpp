@@ -3,6 +3,7 @@
 #include "puma/actors/internal/host.hpp"
 
 #include "puma/actors/internal/parking_policy.hpp"
+#include "puma/base/error.hpp"
 
 #include <caf/actor_system.hpp>
 #include <caf/detail/private_thread.hpp>
@@ -61,10 +62,17 @@ host::host(caf::actor_config& cfg, task::record_ptr record, host::mode how,
   // CAF's defaults print to the standard output.
   set_default_handler(caf::drop);
   set_down_handler([](caf::down_msg&) {});
-  set_error_handler([this](caf::error& x) { quit(std::move(x)); });
-  set_exit_handler([this](caf::exit_msg& x) { quit(std::move(x.reason)); });
+  set_error_handler([this](caf::error& x) {
+    mail_failed(failure{std::make_exception_ptr(
+      puma::error{"a request was not answered: " + caf::to_string(x)})});
+    quit(std::move(x));
+  });
+  set_exit_handler([this](caf::exit_msg& x) {
+    if (x.reason)
+      quit(std::move(x.reason));
+  });
   set_exception_handler([this](std::exception_ptr& x) -> caf::error {
-    mail_failed(x);
+    mail_failed(ending_here());
     try {
       std::rethrow_exception(x);
     } catch (const std::exception& error) {
@@ -150,6 +158,14 @@ void host::set_handlers(caf::behavior handlers) {
   handlers_ = std::move(handlers);
   if (has_behavior_)
     become(handlers_ ? handlers_ : make_behavior());
+  else
+    signal(wake::mail); // a time-out of theirs begins now
+}
+
+void host::forget_handlers() noexcept {
+  handlers_ = {};
+  bhvr_stack_.clear();
+  bhvr_stack_.cleanup();
 }
 
 caf::behavior host::make_behavior() {
@@ -163,7 +179,10 @@ caf::behavior host::make_behavior() {
 
 bool host::handle_mail() {
   constexpr std::size_t messages_per_slice = 32;
-  switch (caf::event_based_actor::resume(context(), messages_per_slice)) {
+  const auto result = caf::event_based_actor::resume(context(),
+                                                     messages_per_slice);
+  current_mailbox_element(nullptr); // CAF leaves it where it was
+  switch (result) {
   case caf::resumable::done:
     return false;
   case caf::resumable::resume_later:

@@ -36,6 +36,7 @@ class host final : public caf::event_based_actor, public task {
 
   /// Sets what messages are answered with.
   void set_handlers(caf::behavior handlers);
+  void forget_handlers() noexcept override;
 
   // -- implementation of task -------------------------------------------------
 

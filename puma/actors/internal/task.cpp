@@ -403,9 +403,9 @@ void task::take_signals(wake::bits seen) noexcept {
     stopping_ = true;
 }
 
-void task::mail_failed(const std::exception_ptr& x) {
+void task::mail_failed(std::optional<failure> error) {
   if (!job_error_)
-    job_error_.emplace(x, record_->name, describe_activity());
+    job_error_ = std::move(error);
 }
 
 bool task::construct() {
@@ -732,6 +732,7 @@ task::outcome task::end(std::optional<failure> error) {
             + "; ignored, because it has failed before");
     }
   }
+  forget_handlers();
   kept_.reset(); // their destructors may still publish
   for (auto& in : inputs_)
     in->end->give_back();

@@ -13,7 +13,6 @@
 
 #include <atomic>
 #include <cstdint>
-#include <exception>
 #include <memory>
 #include <optional>
 #include <string>
@@ -141,7 +140,10 @@ class task : public party, public hosted {
 
   /// To be called when a message could not be handled, before `handle_mail`
   /// returns false: that is what ends the runnable.
-  void mail_failed(const std::exception_ptr& x);
+  void mail_failed(std::optional<failure> error);
+
+  /// Lets go of what messages are answered with, in the runnable's scope.
+  virtual void forget_handlers() noexcept = 0;
 
   /// The text with which an actor that watches this one learns of its end.
   [[nodiscard]] const std::string& exit_text() const noexcept {

@@ -118,12 +118,17 @@ publish_result outlet::try_publish(void* value) {
 publish_result outlet::try_publish_for(void* value, waker& who) {
   check_usable();
   for (;;) {
+    const bool had_turn = wait_.was_woken.load(std::memory_order_relaxed);
     const auto result = publish_direct(value, no_wait);
     if (result != publish_result::full)
       return result;
     wake_list wakes;
     const queue::guard lock{queue_->mutex_};
     wait_.who = &who;
+    // It may not use the room, hence others are woken for it as well; and it is
+    // slower than threads are, hence it keeps its turn.
+    wait_.wanted = 0;
+    wait_.was_woken.store(had_turn, std::memory_order_relaxed);
     queue_->add_waiter(wait_, wakes);
     if (queue_->room() == 0 && !queue_->unreachable(*this))
       return result;

@@ -30,6 +30,9 @@ struct piece_head {
 /// A piece fits into one frame, and other frames get in between.
 constexpr std::size_t piece_bytes = 256 * 1024;
 
+/// Of so many runnables that have ended is it known how.
+constexpr std::size_t most_ended = 256;
+
 void write(encoder& to, const piece_head& x) {
   to.number(x.message);
   to.number(x.from);
@@ -121,11 +124,14 @@ void call_desk::add_scope(scope_id id, const std::shared_ptr<run_record>& x) {
   scope_ids_[x.get()] = id;
 }
 
-void call_desk::remove_scope(scope_id id) {
+void call_desk::remove_scope(scope_id id, std::string how) {
   std::vector<detail::target_ptr> unheld; // go without the lock
   const guard lock{mutex_};
   std::erase_if(scope_ids_, [id](const auto& x) { return x.second == id; });
   scopes_.erase(id);
+  ended_[id] = std::move(how);
+  if (ended_.size() > most_ended)
+    ended_.erase(ended_.begin());
   for (auto i = held_.lower_bound({id, 0});
        i != held_.end() && i->first.first == id; i = held_.erase(i))
     unheld.push_back(std::move(i->second.object));
@@ -147,6 +153,12 @@ scope_id call_desk::scope_of(const std::shared_ptr<run_record>& x) {
   scopes_[++last_scope_] = x;
   scope_ids_[x.get()] = last_scope_;
   return last_scope_;
+}
+
+std::string call_desk::how_ended(scope_id id) {
+  const guard lock{mutex_};
+  const auto i = ended_.find(id);
+  return i != ended_.end() ? i->second : "the runnable has ended";
 }
 
 std::shared_ptr<run_record> call_desk::find_scope(scope_id id) {
@@ -307,7 +319,7 @@ void call_desk::on_call(node_id from, decoder& in) {
     if (record)
       record->send(call);
     else
-      call->settle(gone_failure(*call, "the runnable has ended"));
+      call->settle(gone_failure(*call, how_ended(scope)));
   } catch (const std::exception&) {
     refuse(from, id, failure{std::current_exception()});
   }

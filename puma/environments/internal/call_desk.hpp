@@ -78,8 +78,8 @@ class call_desk final : public reference_exchange,
   /// Makes a runnable of this process known to the others.
   void add_scope(scope_id id, const std::shared_ptr<run_record>& x);
 
-  /// The runnable has ended.
-  void remove_scope(scope_id id);
+  /// The runnable has ended; `how` says so to those who call it now.
+  void remove_scope(scope_id id, std::string how);
 
   // -- messages ---------------------------------------------------------------
 
@@ -138,6 +138,7 @@ class call_desk final : public reference_exchange,
   void add_to_count(object_key what, node_id whose, std::int64_t references,
                     std::int64_t on_the_way);
   scope_id scope_of(const std::shared_ptr<run_record>& x);
+  std::string how_ended(scope_id id);
   std::shared_ptr<run_record> find_scope(scope_id id);
   detail::target_ptr away(node_id home, object_key what);
 
@@ -151,6 +152,7 @@ class call_desk final : public reference_exchange,
   std::map<std::uint64_t, pending_call> pending_;
   std::map<scope_id, std::weak_ptr<run_record>> scopes_;
   std::map<const run_record*, scope_id> scope_ids_;
+  std::map<scope_id, std::string> ended_; // how the last ones did
   std::size_t prune_at_ = 64;
   std::map<object_key, held_object> held_;
   std::set<node_id> gone_;

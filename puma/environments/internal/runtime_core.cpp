@@ -34,6 +34,9 @@ namespace {
 /// What workers get to pass on what they have, when nothing runs any more.
 constexpr std::chrono::seconds worker_end_time{10};
 
+/// What threads of actors get to end, when their runnables have.
+constexpr std::chrono::seconds most_thread_wait{5};
+
 std::unique_ptr<caf::actor_system_config>
 configure(const runtime_options& options, runtime_core::scheduling how) {
   if (options.threads > sleepers::most_workers)
@@ -51,6 +54,8 @@ configure(const runtime_options& options, runtime_core::scheduling how) {
       "scheduler.max-threads",
       std::min<std::size_t>(options.threads != 0 ? options.threads : cores,
                             sleepers::most_workers));
+    // Of actors beside puma's, which have slices of their own.
+    result->set("scheduler.max-throughput", 16);
     result->load<caf::scheduler::coordinator<parking_policy>>();
     // Its multiplexer carries what goes to other processes. Nothing of puma
     // uses BASP.
@@ -87,17 +92,38 @@ runtime_core::runtime_core(const runtime_options& options, scheduling how)
   // Only this class knows when its actors are gone, and with a deadline.
   system_->await_actors_before_shutdown(false);
   registry_->teardown_timeout = options.teardown_timeout;
+  own_threads_ = system_->detached_actors();
 }
 
 runtime_core::~runtime_core() {
-  const bool down = shut_down();
+  bool down = shut_down();
   processes_.reset();
   if (link_loop_)
     link_loop_->stop();
+  // CAF's destructor waits for them for ever.
+  if (down && !wait_for_threads()) {
+    log(log_level::error, "puma.runtime",
+        "an actor with a thread of its own has not ended, or somebody still "
+        "holds a handle of one");
+    down = false;
+  }
   if (!down) {
     static_cast<void>(system_.release());
     static_cast<void>(config_.release());
   }
+}
+
+bool runtime_core::wait_for_threads() const {
+  constexpr std::chrono::milliseconds pause{1};
+  const auto deadline = std::chrono::steady_clock::now()
+                        + std::min(registry_->teardown_timeout,
+                                   std::chrono::nanoseconds{most_thread_wait});
+  while (system_->detached_actors() > own_threads_) {
+    if (std::chrono::steady_clock::now() >= deadline)
+      return false;
+    std::this_thread::sleep_for(pause);
+  }
+  return true;
 }
 
 namespace {

@@ -69,6 +69,8 @@ class runtime_core {
  private:
   class local_starter;
 
+  bool wait_for_threads() const;
+
   task* launch(const registry::record_ptr& record);
 
   const scheduling scheduling_;
@@ -81,6 +83,7 @@ class runtime_core {
   std::shared_ptr<polled_loop> link_loop_;
   std::unique_ptr<home_node> processes_;
   bool is_down_ = false;
+  std::size_t own_threads_ = 0; // of actors that belong to CAF
 };
 
 } // namespace puma::internal

@@ -43,7 +43,8 @@ class worker_node::run final : public run_observer,
     auto error = std::shared_ptr<failure>{};
     if (x.error)
       error = std::make_shared<failure>(*x.error);
-    home_.forget(id_);
+    home_.forget(id_, "runnable '" + x.name + "' has ended"
+                        + (error ? ", with " + error->describe() : ""));
     tell_in_order([self = shared_from_this(), error, untaken] {
       self->home_.report_end(self->id_, error.get(), untaken);
       self->ports.clear();
@@ -272,7 +273,7 @@ void worker_node::on_start(run_id id, decoder& in) {
     runs_.start(record);
   } catch (const std::exception&) {
     imported() = nullptr;
-    forget(id);
+    forget(id, "it could not be started");
     const failure reason{std::current_exception(), key.type, "start"};
     report_end(id, &reason, true);
   }
@@ -347,8 +348,8 @@ void worker_node::on_port(node_frame what, buffer_id id, decoder& in) {
 
 // -- what it tells the owner --------------------------------------------------
 
-void worker_node::forget(run_id id) {
-  calls().remove_scope(id);
+void worker_node::forget(run_id id, std::string how) {
+  calls().remove_scope(id, std::move(how));
   registry::record_ptr record; // goes after the lock
   const std::lock_guard guard{mutex_};
   if (const auto i = live_.find(id); i != live_.end()) {

@@ -59,7 +59,7 @@ class worker_node final : public node {
   void on_ping();
   void on_port(node_frame what, buffer_id id, decoder& in);
   void report_end(run_id id, const failure* error, bool untaken);
-  void forget(run_id id);
+  void forget(run_id id, std::string how);
 
   /// Gets the ports of handles that this thread decodes, while it starts a
   /// runnable; otherwise null.
