@@ -358,13 +358,14 @@ TEST_P(with_actors, room_that_an_actor_does_not_use_goes_to_others) {
   auto out = env().make_buffer<int>("out", 1);
   auto in = out.subscribe();
   const auto notes = seen;
-  system().spawn([=](caf::stateful_actor<giving_state>* self) -> caf::behavior {
-    self->state.out = {self, out};
-    EXPECT_EQ(self->state.out.try_publish(1), publish_result::accepted);
-    EXPECT_EQ(self->state.out.try_publish(2), publish_result::full);
-    notes.add("full");
-    return {[notes](const puma::room&) { notes.add("room"); }};
-  });
+  const auto actor = system().spawn(
+    [=](caf::stateful_actor<giving_state>* self) -> caf::behavior {
+      self->state.out = {self, out};
+      EXPECT_EQ(self->state.out.try_publish(1), publish_result::accepted);
+      EXPECT_EQ(self->state.out.try_publish(2), publish_result::full);
+      notes.add("full");
+      return {[notes](const puma::room&) { notes.add("room"); }};
+    });
   EXPECT_TRUE(eventually([&] { return seen.has("full"); }));
   auto x = env().run<idler>(puma::dedicated, "other", [=](idler& self) {
     auto own = self.publish_to(out);
