@@ -590,11 +590,11 @@ TEST_P(a_call, may_be_stopped_while_it_waits) {
 }
 
 /// Something is said once for each method.
-class frequent_calls : public environment_test {};
+class warnings_of_calls : public environment_test {};
 
-INSTANTIATE_TEST_SUITE_P(, frequent_calls, no_hosting, without_hosting);
+INSTANTIATE_TEST_SUITE_P(, warnings_of_calls, no_hosting, without_hosting);
 
-TEST_P(frequent_calls, are_warned_of_once) {
+TEST_P(warnings_of_calls, are_given_once_of_frequent_calls) {
   auto x = run<selfish>(events{});
 
   for (int i = 0; i != 3; ++i)
@@ -604,6 +604,18 @@ TEST_P(frequent_calls, are_warned_of_once) {
     x.call<&selfish::twice>(1);
 
   EXPECT_EQ(log.count(warning, "selfish::twice"), 1u);
+}
+
+TEST_P(warnings_of_calls, are_given_once_of_slow_calls) {
+  auto x = env().run<machine>(puma::dedicated, "machine");
+
+  x.call<&machine::sleep>(900ms);
+  EXPECT_EQ(log.count(warning, "machine::sleep"), 0u);
+  x.call<&machine::sleep>(1100ms);
+  x.call<&machine::sleep>(1100ms);
+
+  EXPECT_EQ(log.count(warning, "machine::sleep"), 1u);
+  EXPECT_EQ(log.count(warning, "took 1"), 1u);
 }
 
 // -- references ---------------------------------------------------------------
