@@ -113,15 +113,7 @@ struct stored_arguments<std::tuple<Ps...>> {
   }
 
   static std::string obstacle() {
-    std::string result;
-    int number = 0;
-    [[maybe_unused]] const auto look = [&](const std::string& why) {
-      ++number;
-      if (!why.empty() && result.empty())
-        result = "argument " + std::to_string(number) + ": " + why;
-    };
-    (look(crossing_obstacle<std::remove_cvref_t<Ps>>()), ...);
-    return result;
+    return first_obstacle({crossing_obstacle<std::remove_cvref_t<Ps>>()...});
   }
 };
 

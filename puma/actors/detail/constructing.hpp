@@ -150,15 +150,7 @@ class constructing_recipe final : public recipe {
   }
 
   std::string obstacle() const override {
-    std::string result;
-    int number = 0;
-    [[maybe_unused]] const auto look = [&](const std::string& why) {
-      ++number;
-      if (!why.empty() && result.empty())
-        result = "argument " + std::to_string(number) + ": " + why;
-    };
-    (look(argument<Args>::obstacle()), ...);
-    return result;
+    return first_obstacle({argument<Args>::obstacle()...});
   }
 
   std::optional<crossing_key> encode(encoder& to) const override {

@@ -60,6 +60,16 @@ std::string type_name(const std::type_info& type) {
   return internal::readable_type_name(type);
 }
 
+std::string first_obstacle(std::initializer_list<std::string> xs) {
+  int number = 0;
+  for (const auto& why : xs) {
+    ++number;
+    if (!why.empty())
+      return "argument " + std::to_string(number) + ": " + why;
+  }
+  return {};
+}
+
 any_function find_decoder(const crossing_key& key) {
   auto& x = known();
   const std::lock_guard guard{x.mutex};

@@ -6,6 +6,7 @@
 #include "puma/base/codec.hpp"
 
 #include <cstdint>
+#include <initializer_list>
 #include <string>
 #include <type_traits>
 #include <typeinfo>
@@ -53,6 +54,10 @@ using recipe_decoder = recipe_ptr (*)(decoder& from);
 
 /// Returns the readable name of a type.
 [[nodiscard]] std::string type_name(const std::type_info& type);
+
+/// Of the obstacles of some arguments, returns the first that is not empty,
+/// with the argument's number; empty if all are.
+[[nodiscard]] std::string first_obstacle(std::initializer_list<std::string> xs);
 
 /// Whether a callable can be made anew in another process: it has no state.
 template <class F>
