@@ -36,8 +36,7 @@ enum class run_kind : std::uint8_t {
 /// What the owner's side knows of one runnable. Outlives the runnable; guarded
 /// by the registry's mutex, save for the constants. Calls that its runner sends
 /// go through it.
-struct run_record final : detail::call_target,
-                          std::enable_shared_from_this<run_record> {
+struct run_record final : detail::call_target {
   const std::shared_ptr<registry> owner;
   const std::shared_ptr<run_starter> starter;
   const bool own_thread;

@@ -11,6 +11,7 @@
 
 #include <algorithm>
 #include <csignal>
+#include <exception>
 #include <random>
 #include <utility>
 
@@ -51,10 +52,12 @@ std::string milliseconds(std::chrono::milliseconds x) {
 /// A runnable in a worker, as the registry sees it.
 class home_node::remote_run final : public hosted {
  public:
-  /// `target` is where its calls go.
-  remote_run(std::shared_ptr<run_record> record, run_id id,
-             detail::target_ptr target)
-    : record_(std::move(record)),
+  /// It runs in `where`; `target` is where its calls go.
+  remote_run(home_node& home, std::shared_ptr<run_record> record, node_id where,
+             run_id id, detail::target_ptr target)
+    : home_(home),
+      record_(std::move(record)),
+      where_(where),
       id_(id),
       target_(std::move(target)) {}
 
@@ -69,7 +72,12 @@ class home_node::remote_run final : public hosted {
   void sent(connection_ptr control) {
     const std::lock_guard guard{mutex_};
     control_ = std::move(control);
-    if (early_ != 0)
+  }
+
+  /// Called when everything has been sent that signals must not overtake.
+  void flush() {
+    const std::lock_guard guard{mutex_};
+    if (control_ && early_ != 0)
       send(std::exchange(early_, 0));
   }
 
@@ -89,10 +97,10 @@ class home_node::remote_run final : public hosted {
 
   void notify(wake::bits what, wake_list&) noexcept override {
     const std::lock_guard guard{mutex_};
-    if (control_)
+    if (control_ && !home_.has_posted(where_))
       send(what);
     else
-      early_ |= what;
+      early_ |= what; // `flush` follows
   }
 
   [[nodiscard]] std::string current_activity() const override {
@@ -116,7 +124,9 @@ class home_node::remote_run final : public hosted {
                    std::as_bytes(std::span{&what, 1}), {});
   }
 
+  home_node& home_;
   const std::shared_ptr<run_record> record_;
+  const node_id where_;
   const run_id id_;
   const detail::target_ptr target_;
   mutable std::mutex mutex_;
@@ -176,13 +186,13 @@ class home_node::group final : public run_starter {
     body.block(args.bytes().data(), args.bytes().size());
     const auto where = pick();
     const auto id = home_.next_run();
-    auto run = std::make_shared<remote_run>(x, id,
+    auto run = std::make_shared<remote_run>(home_, x, where, id,
                                             home_.calls().target(where, id));
     run->self = run;
-    home_.post(
-      [this, where, run, text = std::make_shared<encoder>(std::move(body))] {
-        home_.start_run(where, run, *text);
-      });
+    home_.post_for(where, [this, where, run,
+                           text = std::make_shared<encoder>(std::move(body))] {
+      home_.start_run(where, run, *text);
+    });
     return run.get();
   }
 
@@ -281,6 +291,35 @@ void home_node::accept_no_more(node_id id) {
 
 void home_node::post(std::function<void()> what) {
   serial_.post(std::move(what));
+}
+
+void home_node::post_for(node_id to, std::function<void()> what) {
+  {
+    const std::lock_guard guard{live_mutex_};
+    ++posted_[to];
+  }
+  post([this, to, what = std::move(what)] {
+    std::exception_ptr failed;
+    try {
+      what();
+    } catch (...) {
+      failed = std::current_exception();
+    }
+    const bool last = [&] {
+      const std::lock_guard guard{live_mutex_};
+      return --posted_[to] == 0 && posted_.erase(to) != 0;
+    }();
+    if (auto* x = last ? find_worker(to) : nullptr)
+      for (auto& [id, run] : x->runs)
+        run->flush();
+    if (failed)
+      std::rethrow_exception(failed); // to be logged
+  });
+}
+
+bool home_node::has_posted(node_id to) const {
+  const std::lock_guard guard{live_mutex_};
+  return posted_.contains(to);
 }
 
 // -- starting -----------------------------------------------------------------
@@ -419,9 +458,9 @@ void home_node::tell(node_id who, node_frame what, std::uint64_t to,
 void home_node::carry(node_id to, std::shared_ptr<const encoder> piece,
                       bool is_call) {
   constexpr auto kind = static_cast<std::uint8_t>(node_frame::parcel);
-  if (is_call) {
-    // The runnable that it is for may still wait to be started.
-    post([this, to, piece] {
+  // The runnable that it is for may still wait to be started.
+  if (is_call && has_posted(to)) {
+    post_for(to, [this, to, piece] {
       if (auto* x = find_worker(to); x && x->control)
         x->control->send(kind, to, {}, piece->bytes(), piece);
     });

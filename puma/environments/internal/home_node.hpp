@@ -80,6 +80,11 @@ class home_node final : public node, private directory::messenger {
   using run_id = std::uint64_t;
 
   void post(std::function<void()> what);
+  /// As `post`, for something that is to be sent to a process. Until it has
+  /// been, nothing for the same process overtakes it: neither calls nor
+  /// signals.
+  void post_for(node_id to, std::function<void()> what);
+  [[nodiscard]] bool has_posted(node_id to) const;
   run_id next_run() noexcept { return ++last_run_; }
   /// Whether a worker can be given more to run.
   [[nodiscard]] bool accepts(node_id id) const;
@@ -135,6 +140,7 @@ class home_node final : public node, private directory::messenger {
   std::set<node_id> accepting_;
   std::map<node_id, pid_t> live_;              // copies of what is in workers_
   std::map<node_id, connection_ptr> controls_; // as well
+  std::map<node_id, std::size_t> posted_;      // of `post_for`, not sent yet
 
   std::mutex keeper_mutex_;
   std::condition_variable keeper_wake_;
