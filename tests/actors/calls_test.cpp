@@ -501,6 +501,35 @@ TEST_P(a_call, is_answered_by_a_dedicated_runnable_that_waits) {
   EXPECT_THAT(seen.entries(), ElementsAre("waits", "goes on"));
 }
 
+/// Waits in its constructor, for a number.
+class late : public puma::command_driven_runnable {
+ public:
+  late(const int_buffer& from, events log) : command_driven_runnable("late") {
+    EXPECT_THROW(refer_to(*this).call<&late::number>(), usage_error);
+    auto in = from.subscribe();
+    log.add("waits");
+    number_ = *in.next();
+  }
+
+  int number() { return number_; }
+
+ private:
+  int number_ = 0;
+};
+
+TEST_P(a_call, waits_for_the_constructor_to_return) {
+  auto in = env().make_buffer<int>("in", 1);
+  auto x = env().run<late>(puma::dedicated, in, seen);
+  EXPECT_TRUE(eventually([&] { return seen.has("waits"); }));
+
+  auto answer = x.async<&late::number>();
+  EXPECT_FALSE(answer.ready());
+  auto out = in.open_publisher();
+  out.publish(42);
+
+  EXPECT_EQ(answer.get(), 42);
+}
+
 TEST_P(a_call, between_two_dedicated_runnables_that_call_each_other_works) {
   class peer : public puma::command_driven_runnable {
    public:

@@ -241,7 +241,10 @@ void call_core::finish(const failure* error) {
 // -- in the scope -------------------------------------------------------------
 
 runnable& runnable_in(internal::task& where) {
-  return where.object();
+  if (!where.object())
+    throw usage_error{where.describe()
+                      + ": cannot be called before its constructor returns"};
+  return *where.object();
 }
 
 void* object_in(internal::task& where, std::uint64_t number,

@@ -222,7 +222,7 @@ void task::wait(time_point deadline) {
       throw stopped{"runnable '" + record_->name
                     + "': told to stop while it waited"};
     // Jobs of this slice may be left.
-    if (jobs_.size() != 0 && !in_job_) {
+    if (jobs_.size() != 0 && !in_job_ && object_) {
       bits_.fetch_and(~wake::job, std::memory_order_acq_rel);
       run_jobs_while_waiting();
       // What this hook waits for may hold now.

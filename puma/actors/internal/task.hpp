@@ -74,8 +74,8 @@ class task : public party, public hosted {
 
   // -- for jobs, and within catch clauses of theirs ---------------------------
 
-  /// The object of the runnable.
-  [[nodiscard]] runnable& object() const noexcept { return *object_; }
+  /// The object of the runnable; null while it is constructed.
+  [[nodiscard]] runnable* object() const noexcept { return object_.get(); }
 
   /// Returns the error that the exception being handled is; nothing if that
   /// says that the runnable was told to stop.
