@@ -77,7 +77,8 @@ add_library(
   actors/values_test.cpp
   environments/drain_test.cpp
   environments/join_test.cpp
-  environments/shared_test.cpp)
+  environments/shared_test.cpp
+  environments/supervision_test.cpp)
 target_include_directories(environment_tests PRIVATE "${PROJECT_SOURCE_DIR}")
 target_link_libraries(environment_tests PRIVATE puma::puma puma::caf
                                                 puma_options GTest::gmock)
@@ -86,7 +87,8 @@ puma_test(
   virtual_environment_test
   LABEL unit
   SOURCES $<TARGET_OBJECTS:environment_tests> support/environments_virtual.cpp
-          actors/pausing_test.cpp actors/ticking_test.cpp)
+          actors/pausing_test.cpp actors/restarts_test.cpp
+          actors/ticking_test.cpp)
 
 puma_test(
   thread_environment_test

@@ -35,6 +35,10 @@ internal::run_record& runner::record() const {
   return *record_;
 }
 
+std::shared_ptr<internal::run_record> detail::record_of(const runner& x) {
+  return x.record_;
+}
+
 detail::target_ptr runner::target() const {
   static_cast<void>(record());
   return record_;

@@ -23,6 +23,14 @@ namespace internal {
 struct run_record;
 } // namespace internal
 
+class runner;
+
+namespace detail {
+
+[[nodiscard]] std::shared_ptr<internal::run_record> record_of(const runner& x);
+
+} // namespace detail
+
 /// The owner's handle on one runnable.
 ///
 /// *Threads.* All functions may be called from any thread; moving and
@@ -164,6 +172,9 @@ class runner {
   [[nodiscard]] std::optional<failure> last_failure() const;
 
  private:
+  friend std::shared_ptr<internal::run_record>
+  detail::record_of(const runner& x);
+
   [[nodiscard]] internal::run_record& record() const;
   [[nodiscard]] detail::target_ptr target() const;
   detail::status_ptr take_status(const std::type_info& type);

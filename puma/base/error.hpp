@@ -58,6 +58,13 @@ class runnable_ended : public error {
   using error::error;
 };
 
+/// A supervisor gave up: what it looks after fails more often than it may, or
+/// cannot be restarted. The failure's causes tell why; see `failure::cause`.
+class restarts_exhausted : public error {
+ public:
+  using error::error;
+};
+
 /// A process of the runtime ended, or did not answer any more: start again what
 /// ran there; the text says how it ended.
 class process_lost : public error {

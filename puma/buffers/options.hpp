@@ -57,9 +57,12 @@ inline constexpr std::size_t unlimited_outbox = static_cast<std::size_t>(-1);
 /// When both ends are at rest, `accepted == taken + waiting + dropped_oldest +
 /// left_over`.
 struct buffer_stats {
-  std::uint64_t accepted = 0;       ///< Values that entered the queue.
-  std::uint64_t taken = 0;          ///< Values that left it at the other end.
-  std::uint64_t waiting = 0;        ///< Values that are in it now.
+  std::uint64_t accepted = 0;      ///< Values that entered the queue.
+  std::uint64_t taken = 0;         ///< Values that left it at the other end.
+  std::uint64_t waiting = 0;       ///< Values that are in it now.
+  std::uint64_t failed = 0;        ///< Among those taken: in hand at a failure.
+  std::uint64_t skipped = 0;       ///< Among those taken: given up on.
+  std::uint64_t dead_lettered = 0; ///< Among those taken: sent elsewhere.
   std::uint64_t dropped_newest = 0; ///< Dropped at the door for lack of room.
   std::uint64_t dropped_oldest = 0; ///< Dropped to make room for newer ones.
   std::uint64_t refused = 0;        ///< Handed back with `buffer_full`.

@@ -6,6 +6,7 @@
 #include "puma/actors/functions.hpp"
 #include "puma/actors/proxy.hpp"
 #include "puma/actors/runner.hpp"
+#include "puma/actors/supervision_policy.hpp"
 #include "puma/buffers/buffer.hpp"
 #include "puma/environments/condition.hpp"
 #include "puma/environments/event.hpp"
@@ -18,6 +19,13 @@
 #include <utility>
 
 namespace puma {
+
+class runtime;
+class supervisor_environment;
+
+namespace internal {
+struct supervisor_node;
+} // namespace internal
 
 /// Says that a runnable gets a thread of its own. Only there may its hooks
 /// block.
@@ -93,6 +101,11 @@ class environment {
     return prepare(true, std::move(recipe).release());
   }
 
+  /// Makes a supervisor that starts runnables here: a child of this one, if
+  /// this is one. Throws `usage_error` for a policy that makes no sense.
+  [[nodiscard]] supervisor_environment
+  supervisor(std::string name, const supervision_policy& policy = {}) const;
+
   /// Offers an object of this process to runnables, wherever they run. See
   /// `proxy`. Methods that block need a thread of their own: `dedicated`.
   template <class Interface>
@@ -132,13 +145,28 @@ class environment {
 
   /// Registers a runnable, not yet started.
   [[nodiscard]] virtual runner prepare(bool own_thread,
-                                       detail::recipe_ptr recipe) const = 0;
+                                       detail::recipe_ptr recipe,
+                                       detail::care_ptr care) const = 0;
 
   /// As above, always in this process.
   [[nodiscard]] virtual runner
   prepare_here(bool own_thread, detail::recipe_ptr recipe) const = 0;
 
+  /// Returns a copy.
+  [[nodiscard]] virtual std::shared_ptr<const environment> share() const = 0;
+
+  [[nodiscard]] virtual runtime& owner() const noexcept = 0;
+
+  /// Returns the supervisor that this is; null if it is none.
+  [[nodiscard]] virtual std::shared_ptr<internal::supervisor_node> node() const;
+
  private:
+  friend class supervisor_environment;
+
+  runner prepare(bool own_thread, detail::recipe_ptr recipe) const {
+    return prepare(own_thread, std::move(recipe), nullptr);
+  }
+
   template <class Interface>
   proxy<Interface> proxy_for(bool own_thread, std::string name,
                              Interface& object) const {

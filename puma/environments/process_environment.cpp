@@ -2,6 +2,7 @@
 
 #include "puma/environments/process_environment.hpp"
 
+#include "puma/actors/internal/supervised.hpp"
 #include "puma/base/error.hpp"
 #include "puma/environments/internal/home_node.hpp"
 #include "puma/environments/internal/runtime_core.hpp"
@@ -28,10 +29,11 @@ void process_environment::adopt(const detail::buffer_core_ptr& x) const {
   runtime_->core().all().adopt(x->queue());
 }
 
-runner process_environment::prepare(bool own_thread,
-                                    detail::recipe_ptr recipe) const {
-  return runner{
-    runtime_->core().all().prepare(starter_, own_thread, std::move(recipe))};
+runner process_environment::prepare(bool own_thread, detail::recipe_ptr recipe,
+                                    detail::care_ptr care) const {
+  const auto terms = internal::terms_of(care.get());
+  return runner{runtime_->core().all().prepare(
+    starter_, own_thread, std::move(recipe), nullptr, std::move(care), terms)};
 }
 
 runner process_environment::prepare_here(bool own_thread,
@@ -39,6 +41,14 @@ runner process_environment::prepare_here(bool own_thread,
   auto& core = runtime_->core();
   return runner{
     core.all().prepare(core.local(), own_thread, std::move(recipe))};
+}
+
+std::shared_ptr<const environment> process_environment::share() const {
+  return std::make_shared<process_environment>(*this);
+}
+
+runtime& process_environment::owner() const noexcept {
+  return *runtime_;
 }
 
 } // namespace puma

@@ -59,9 +59,12 @@ class process_environment final : public environment {
 
  protected:
   void adopt(const detail::buffer_core_ptr& x) const override;
-  runner prepare(bool own_thread, detail::recipe_ptr recipe) const override;
+  runner prepare(bool own_thread, detail::recipe_ptr recipe,
+                 detail::care_ptr care) const override;
   runner prepare_here(bool own_thread,
                       detail::recipe_ptr recipe) const override;
+  std::shared_ptr<const environment> share() const override;
+  runtime& owner() const noexcept override;
 
  private:
   runtime* runtime_;

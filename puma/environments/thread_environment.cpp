@@ -2,6 +2,7 @@
 
 #include "puma/environments/thread_environment.hpp"
 
+#include "puma/actors/internal/supervised.hpp"
 #include "puma/environments/internal/runtime_core.hpp"
 #include "puma/environments/runtime.hpp"
 
@@ -15,16 +16,25 @@ void thread_environment::adopt(const detail::buffer_core_ptr& x) const {
   runtime_->core().all().adopt(x->queue());
 }
 
-runner thread_environment::prepare(bool own_thread,
-                                   detail::recipe_ptr recipe) const {
-  return prepare_here(own_thread, std::move(recipe));
+runner thread_environment::prepare(bool own_thread, detail::recipe_ptr recipe,
+                                   detail::care_ptr care) const {
+  auto& core = runtime_->core();
+  const auto terms = internal::terms_of(care.get());
+  return runner{core.all().prepare(core.local(), own_thread, std::move(recipe),
+                                   nullptr, std::move(care), terms)};
 }
 
 runner thread_environment::prepare_here(bool own_thread,
                                         detail::recipe_ptr recipe) const {
-  auto& core = runtime_->core();
-  return runner{
-    core.all().prepare(core.local(), own_thread, std::move(recipe))};
+  return prepare(own_thread, std::move(recipe), nullptr);
+}
+
+std::shared_ptr<const environment> thread_environment::share() const {
+  return std::make_shared<thread_environment>(*this);
+}
+
+runtime& thread_environment::owner() const noexcept {
+  return *runtime_;
 }
 
 } // namespace puma

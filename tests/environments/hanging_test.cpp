@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 
 #include "puma/base/error.hpp"
+#include "puma/environments/supervisor_environment.hpp"
 #include "tests/support/buffer_steps.hpp"
 #include "tests/support/environments.hpp"
 #include "tests/support/gate.hpp"
 #include "tests/support/stages.hpp"
 
+#include <atomic>
 #include <chrono>
 #include <optional>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -150,6 +153,64 @@ TEST_F(teardown, of_many_runners_shares_one_time_limit) {
 
   EXPECT_LT(steady::now() - begin, 10s);
   opened->open();
+}
+
+TEST_P(hanging, keeps_a_group_from_its_restart_until_it_ends) {
+  const auto guard = env().supervisor(
+    "guard", {.then = puma::on_failure::restart,
+              .strategy = puma::restart_strategy::one_for_all});
+  auto other = env().make_buffer<int>("other", 8);
+  const auto x = guard.run<stage>("stuck", in, std::vector<int_buffer>{},
+                                  script{.on_value = [this](stage&, int&) {
+                                    entered.open();
+                                    opened.pass();
+                                  }});
+  std::atomic<int> starts{0};
+  const auto y = guard.run<stage>(
+    "y", other, std::vector<int_buffer>{},
+    script{.on_start = [&starts](stage&) { ++starts; },
+           .on_value = [](stage&, int&) { throw std::runtime_error{"y"}; }});
+  publish_all(in, 1, 1);
+  entered.pass();
+
+  publish_all(other, 1, 1);
+  ASSERT_TRUE(eventually([&] {
+    return log.count(log_level::warning, "left to its supervisor") == 1;
+  }));
+  EXPECT_EQ(starts, 1);
+  opened.open();
+
+  EXPECT_TRUE(eventually([&] { return starts == 2; }));
+}
+
+TEST_P(hanging, fails_the_group_that_has_to_wait_too_long_for_it) {
+  const auto guard = env().supervisor(
+    "guard", {.then = puma::on_failure::restart,
+              .strategy = puma::restart_strategy::one_for_all,
+              .stop_timeout = 50ms});
+  auto other = env().make_buffer<int>("other", 8);
+  auto x = guard.run<stage>("stuck", in, std::vector<int_buffer>{},
+                            script{.on_value = [this](stage&, int&) {
+                              entered.open();
+                              opened.pass();
+                            }});
+  auto y = guard.run<stage>(
+    "y", other, std::vector<int_buffer>{},
+    script{.on_value = [](stage&, int&) { throw std::runtime_error{"y"}; }});
+  publish_all(in, 1, 1);
+  entered.pass();
+
+  publish_all(other, 1, 1);
+  ASSERT_TRUE(y.join_for(10s));
+
+  try {
+    y.check_for_exceptions();
+    ADD_FAILURE() << "nothing was thrown";
+  } catch (const puma::still_alive_error& error) {
+    EXPECT_THAT(error.what(), HasSubstr("'stuck'"));
+    EXPECT_THAT(error.what(), HasSubstr("on_value"));
+  }
+  opened.open();
 }
 
 } // namespace

@@ -4,6 +4,7 @@
 
 #include "puma/actors/detail/crossing.hpp"
 #include "puma/actors/runnable.hpp"
+#include "puma/base/error.hpp"
 #include "puma/buffers/buffer.hpp"
 
 #include <cstddef>
@@ -117,6 +118,13 @@ struct argument<callable<F>> {
   static F&& pass(callable<F>& x) noexcept { return std::move(x.function); }
 };
 
+template <class T>
+inline constexpr bool can_copy_argument = can_copy<T>;
+
+template <class F>
+inline constexpr bool
+  can_copy_argument<callable<F>> = std::is_copy_constructible_v<F>;
+
 /// Constructs a `Runnable` from its stored arguments, in its own scope.
 template <class Runnable, class... Args>
 class constructing_recipe final : public recipe {
@@ -140,6 +148,27 @@ class constructing_recipe final : public recipe {
         return std::make_unique<Runnable>(argument<Args>::pass(xs)...);
       },
       args_);
+  }
+
+  std::unique_ptr<runnable> make_again() const override {
+    if constexpr (can_repeat) {
+      // Copies first: the constructor may move out of what it gets.
+      auto args = args_;
+      return std::apply(
+        [](auto&... xs) {
+          return std::make_unique<Runnable>(argument<Args>::pass(xs)...);
+        },
+        args);
+    } else {
+      throw usage_error{repeat_obstacle()};
+    }
+  }
+
+  std::string repeat_obstacle() const override {
+    return first_obstacle(
+      {(can_copy_argument<Args>
+          ? std::string{}
+          : "'" + type_name(typeid(Args)) + "' cannot be copied")...});
   }
 
   std::string name() const override {
@@ -187,6 +216,7 @@ class constructing_recipe final : public recipe {
 
  private:
   static constexpr bool can_cross_at_all = (argument<Args>::crosses && ...);
+  static constexpr bool can_repeat = (can_copy_argument<Args> && ...);
 
   std::tuple<Args...> args_;
 };

@@ -19,6 +19,7 @@ class source_runnable;
 
 namespace internal {
 class task;
+struct supervised;
 } // namespace internal
 
 } // namespace puma
@@ -57,6 +58,12 @@ class recipe {
   /// Makes the runnable; called at most once.
   [[nodiscard]] virtual std::unique_ptr<runnable> make() = 0;
 
+  /// Makes it from copies, so that it can be made again.
+  [[nodiscard]] virtual std::unique_ptr<runnable> make_again() const = 0;
+
+  /// Returns why it cannot be made again; empty if it can.
+  [[nodiscard]] virtual std::string repeat_obstacle() const = 0;
+
   /// Returns a name to be known by before the runnable exists.
   [[nodiscard]] virtual std::string name() const = 0;
 
@@ -74,5 +81,8 @@ class recipe {
 };
 
 using recipe_ptr = std::unique_ptr<recipe>;
+
+/// What a supervisor knows of a runnable; null for one without supervisor.
+using care_ptr = std::shared_ptr<internal::supervised>;
 
 } // namespace puma::detail

@@ -33,10 +33,16 @@ void registry::close() {
 registry::record_ptr registry::prepare(std::shared_ptr<run_starter> starter,
                                        bool own_thread,
                                        detail::recipe_ptr recipe,
-                                       std::shared_ptr<run_observer> observer) {
+                                       std::shared_ptr<run_observer> observer,
+                                       std::shared_ptr<supervised> care,
+                                       restart_terms terms) {
+  if (terms.on_failure)
+    if (const auto why = recipe->repeat_obstacle(); !why.empty())
+      throw usage_error{"runnable '" + recipe->name()
+                        + "': cannot be restarted: " + why};
   auto result = std::make_shared<run_record>(
     shared_from_this(), std::move(starter), own_thread, std::move(recipe),
-    std::move(observer));
+    std::move(observer), std::move(care), terms);
   result->starter->check(*result);
   return result;
 }
@@ -57,6 +63,12 @@ void registry::start(const record_ptr& x) {
     ++live_;
     x->early_signals |= for_good_;
   }
+  if (x->care)
+    supervision_.add_child(x->care, x);
+  launch(x, false);
+}
+
+void registry::launch(const record_ptr& x, bool again) {
   // Without the lock: where a buffer is shared with other processes, this may
   // do more than count.
   for (auto& buffer : x->recipe->buffers)
@@ -68,6 +80,12 @@ void registry::start(const record_ptr& x) {
   } catch (...) {
     // No thread or no memory: the streams must not stay open for it.
     const failure error{std::current_exception(), x->name, "start"};
+    if (again) {
+      for (auto& buffer : x->recipe->buffers)
+        buffer->queue()->drop_token();
+      suspended(*x, {error, std::exchange(x->held, {}), {}}, {});
+      return;
+    }
     const auto recipe = std::move(x->recipe);
     for (auto& buffer : recipe->buffers)
       buffer->queue()->drop_token(&error);
@@ -115,14 +133,24 @@ void registry::constructed(run_record& x, std::string name, run_kind kind) {
     wake_list wakes;
     const guard lock{mutex_};
     x.name = std::move(name);
+    if (x.kind == run_kind::passive)
+      --live_passive_; // was counted before its restart
     x.kind = kind;
     x.phase = run_phase::running;
+    x.has_run = true;
     if (kind == run_kind::passive)
       ++live_passive_;
     wake_watchers(x, wakes);
   }
   if (x.observer)
     x.observer->on_constructed(x);
+}
+
+void registry::ready(run_record& x) {
+  wake_list wakes;
+  const guard lock{mutex_};
+  x.is_ready = true;
+  wake_watchers(x, wakes);
 }
 
 void registry::ended(run_record& x, const failure* error, bool untaken) {
@@ -149,6 +177,66 @@ void registry::ended(run_record& x, const failure* error, bool untaken) {
     give_or_drop(x, job);
   if (x.observer)
     x.observer->on_ended(x, untaken);
+  if (x.care)
+    supervision_.tell_ended(x);
+}
+
+// -- restarts -----------------------------------------------------------------
+
+void registry::detach(run_record& x) {
+  hosted* running = nullptr;
+  {
+    const guard lock{mutex_};
+    running = std::exchange(x.running, nullptr);
+    if (x.phase == run_phase::running)
+      x.phase = run_phase::starting;
+  }
+  if (running)
+    running->drop();
+}
+
+void registry::suspended(run_record& x, suspension left,
+                         std::vector<detail::job_ptr> jobs) {
+  bool stop = false;
+  {
+    const guard lock{mutex_};
+    x.is_suspended = true;
+    stop = x.stop_requested;
+    jobs.insert(jobs.end(), x.early_jobs.begin(), x.early_jobs.end());
+    x.early_jobs = std::move(jobs);
+  }
+  if (x.care)
+    supervision_.tell_suspended(x, std::move(left));
+  if (stop && x.care) {
+    wake_list wakes;
+    supervision_.tell_stopped(x, wakes);
+  }
+}
+
+void registry::restart(const record_ptr& x, std::vector<held_stream> held) {
+  {
+    const guard lock{mutex_};
+    x->is_suspended = false;
+    x->held = std::move(held);
+    // The successor has not been asked for anything yet.
+    x->early_signals &= ~wake::suspend;
+    x->early_signals |= for_good_;
+  }
+  launch(x, true);
+}
+
+bool registry::is_told_to_stop(const run_record& x) const {
+  const guard lock{mutex_};
+  return x.stop_requested;
+}
+
+void registry::finish(run_record& x, const std::vector<held_stream>& held,
+                      const failure* error) {
+  bool passed_on = false;
+  for (auto& stream : held)
+    passed_on = stream.end(error) || passed_on;
+  x.recipe.reset();
+  ended(x, error, error && !passed_on);
 }
 
 void registry::remove_live(run_record& x) noexcept {
@@ -182,6 +270,11 @@ detail::target_ptr registry::deliver(run_record& x,
       return elsewhere;
     } else {
       result = x.running->give(job, wakes);
+      if (result == job_inbox::result::closed && x.terms.on_failure) {
+        // It is being suspended.
+        x.early_jobs.push_back(job);
+        result = job_inbox::result::pushed;
+      }
     }
     if (result == job_inbox::result::closed)
       gone = how_ended(x);
@@ -237,6 +330,10 @@ void registry::notify(run_record& x, wake::bits what) {
 }
 
 void registry::signal(run_record& x, wake::bits what, wake_list& wakes) {
+  if ((what & wake::stop) != 0)
+    x.stop_requested = true;
+  if (x.is_suspended && x.care && (what & wake::stop) != 0)
+    supervision_.tell_stopped(x, wakes);
   if (x.running)
     x.running->notify(what, wakes);
   else
@@ -351,6 +448,11 @@ bool registry::wait_until_running(run_record& x, time_point deadline) {
                          [&x] { return x.phase >= run_phase::running; });
 }
 
+bool registry::wait_until_ready(run_record& x, time_point deadline) {
+  return wait_for_record(
+    x, deadline, [&x] { return x.is_ready || x.phase == run_phase::ended; });
+}
+
 bool registry::wait_until_ended(run_record& x, time_point deadline) {
   return wait_for_record(x, deadline,
                          [&x] { return x.phase == run_phase::ended; });
@@ -414,8 +516,9 @@ std::vector<registry::live_runnable> registry::live() const {
   std::vector<live_runnable> result;
   const guard lock{mutex_};
   for (auto* x = first_live_; x; x = x->next)
-    result.push_back(
-      {x->name, x->running ? x->running->current_activity() : "starting"});
+    result.push_back({x->name, x->running ? x->running->current_activity()
+                               : x->is_suspended ? "suspended"
+                                                 : "starting"});
   std::reverse(result.begin(), result.end());
   return result;
 }
@@ -423,6 +526,11 @@ std::vector<registry::live_runnable> registry::live() const {
 std::string registry::display_name(const run_record& x) const {
   const guard lock{mutex_};
   return shown_name(x);
+}
+
+std::string registry::plain_name(const run_record& x) const {
+  const guard lock{mutex_};
+  return x.name;
 }
 
 bool registry::is_prepared(const run_record& x) const {
@@ -442,7 +550,9 @@ std::optional<failure> registry::error_of(const run_record& x) const {
 
 std::string registry::activity_of(const run_record& x) const {
   const guard lock{mutex_};
-  return x.running ? x.running->current_activity() : "ended";
+  return x.running        ? x.running->current_activity()
+         : x.is_suspended ? "suspended"
+                          : "ended";
 }
 
 std::optional<failure> registry::claim_any() {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "puma/actors/internal/run_record.hpp"
+#include "puma/actors/internal/supervision.hpp"
 #include "puma/base/internal/alarm_clock.hpp"
 #include "puma/base/internal/parker.hpp"
 #include "puma/buffers/internal/queue.hpp"
@@ -34,7 +35,9 @@ class registry : public std::enable_shared_from_this<registry> {
   /// Throws when `starter` cannot start the runnable.
   record_ptr prepare(std::shared_ptr<run_starter> starter, bool own_thread,
                      detail::recipe_ptr recipe,
-                     std::shared_ptr<run_observer> observer = nullptr);
+                     std::shared_ptr<run_observer> observer = nullptr,
+                     std::shared_ptr<supervised> care = nullptr,
+                     restart_terms terms = {});
 
   /// Starts a prepared runnable.
   void start(const record_ptr& x);
@@ -47,9 +50,37 @@ class registry : public std::enable_shared_from_this<registry> {
   /// Called by the host once the runnable exists.
   void constructed(run_record& x, std::string name, run_kind kind);
 
+  /// Called when a supervised runnable has been through `on_start`, or waits in
+  /// it.
+  void ready(run_record& x);
+
   /// Called by the host when the runnable is gone. `error` is what ended it;
   /// `untaken` says that it now belongs to the owner.
   void ended(run_record& x, const failure* error, bool untaken);
+
+  // -- restarts ---------------------------------------------------------------
+
+  /// Called by a host that is about to end and leave its streams open: from now
+  /// on jobs wait for the successor.
+  void detach(run_record& x);
+
+  /// Called by the host when the object is gone. Those of `jobs` that were not
+  /// made are the successor's.
+  void suspended(run_record& x, suspension left,
+                 std::vector<detail::job_ptr> jobs);
+
+  /// Starts a successor, which gets the streams of `held`.
+  void restart(const record_ptr& x, std::vector<held_stream> held);
+
+  /// Ends for good what was suspended: its streams complete, or fail with
+  /// `error`.
+  void finish(run_record& x, const std::vector<held_stream>& held,
+              const failure* error);
+
+  /// Returns whether the owner wants it to end.
+  [[nodiscard]] bool is_told_to_stop(const run_record& x) const;
+
+  [[nodiscard]] supervision& supervisors() noexcept { return supervision_; }
 
   /// Tells a runnable to stop.
   void stop(run_record& x);
@@ -99,6 +130,7 @@ class registry : public std::enable_shared_from_this<registry> {
   // -- waiting ----------------------------------------------------------------
 
   bool wait_until_running(run_record& x, time_point deadline);
+  bool wait_until_ready(run_record& x, time_point deadline);
   bool wait_until_ended(run_record& x, time_point deadline);
 
   /// What `wait_for_streams` ran into.
@@ -130,6 +162,7 @@ class registry : public std::enable_shared_from_this<registry> {
 
   [[nodiscard]] std::vector<live_runnable> live() const;
   [[nodiscard]] std::string display_name(const run_record& x) const;
+  [[nodiscard]] std::string plain_name(const run_record& x) const;
   [[nodiscard]] bool is_prepared(const run_record& x) const;
   [[nodiscard]] bool is_alive(const run_record& x) const;
   [[nodiscard]] std::optional<failure> error_of(const run_record& x) const;
@@ -157,7 +190,8 @@ class registry : public std::enable_shared_from_this<registry> {
   [[nodiscard]] static std::string shown_name(const run_record& x);
   time_point teardown_deadline();
   void teardown_done();
-  static void signal(run_record& x, wake::bits what, wake_list& wakes);
+  void signal(run_record& x, wake::bits what, wake_list& wakes);
+  void launch(const record_ptr& x, bool again);
   void give_or_drop(run_record& x, const detail::job_ptr& job);
   detail::target_ptr deliver(run_record& x, const detail::job_ptr& job);
   [[nodiscard]] static std::string how_ended(const run_record& x);
@@ -182,6 +216,7 @@ class registry : public std::enable_shared_from_this<registry> {
   std::optional<time_point> last_teardown_end_; // tells where a row ends
   bool closed_ = false;
   alarm_clock alarms_;
+  supervision supervision_{*this};
 };
 
 } // namespace puma::internal

@@ -5,6 +5,7 @@
 #include "puma/actors/detail/call_core.hpp"
 #include "puma/actors/detail/status_value.hpp"
 #include "puma/actors/internal/hosted.hpp"
+#include "puma/actors/internal/suspension.hpp"
 #include "puma/base/failure.hpp"
 
 #include <atomic>
@@ -17,6 +18,7 @@
 namespace puma::internal {
 
 class registry;
+struct supervised;
 
 /// How far a runnable has come.
 enum class run_phase : std::uint8_t {
@@ -41,11 +43,18 @@ struct run_record final : detail::call_target {
   const std::shared_ptr<run_starter> starter;
   const bool own_thread;
   const std::shared_ptr<run_observer> observer; // or null
+  const std::shared_ptr<supervised> care;       // of its supervisor, or null
+  const restart_terms terms;
+  bool stop_requested = false;   // by its owner
+  bool is_ready = false;         // supervised: on_start has returned, or waits
+  bool has_run = false;          // an instance before this one was constructed
+  bool is_suspended = false;     // waits for its supervisor
+  std::vector<held_stream> held; // kept open for this instance
   run_phase phase = run_phase::prepared;
   run_kind kind = run_kind::unknown;
   std::uint32_t early_signals = 0;         // came before the host was known
   std::vector<detail::job_ptr> early_jobs; // as well
-  detail::recipe_ptr recipe;               // until the construction
+  detail::recipe_ptr recipe;      // until the construction, or the last restart
   std::string name;               // the type's name until the construction
   std::uint32_t watchers = 0;     // threads that wait for this one
   hosted* running = nullptr;      // holds a reference while not null
@@ -56,11 +65,14 @@ struct run_record final : detail::call_target {
 
   run_record(std::shared_ptr<registry> o, std::shared_ptr<run_starter> where,
              bool thread, detail::recipe_ptr r,
-             std::shared_ptr<run_observer> watching)
+             std::shared_ptr<run_observer> watching,
+             std::shared_ptr<supervised> child, restart_terms how)
     : owner(std::move(o)),
       starter(std::move(where)),
       own_thread(thread),
       observer(std::move(watching)),
+      care(std::move(child)),
+      terms(how),
       recipe(std::move(r)) {
     name = recipe->name();
   }

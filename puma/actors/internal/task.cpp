@@ -4,6 +4,7 @@
 
 #include "puma/actors/internal/local_reference.hpp"
 #include "puma/actors/internal/registry.hpp"
+#include "puma/actors/internal/value_keeper.hpp"
 #include "puma/actors/source_runnable.hpp"
 #include "puma/base/error.hpp"
 #include "puma/base/internal/cycles.hpp"
@@ -12,6 +13,7 @@
 
 #include <algorithm>
 #include <map>
+#include <string_view>
 #include <utility>
 
 namespace puma::internal {
@@ -37,6 +39,7 @@ constexpr int most_rounds = 4;
 constexpr int most_jobs = 64;
 
 constexpr const char* waiting_activity = "waiting";
+constexpr const char* value_activity = "on_value";
 
 } // namespace
 
@@ -45,7 +48,8 @@ struct task::input {
   const detail::input_ops& ops;
   void* subscriber;
   std::uint32_t stride = 1;
-  bool done = false; // its subscriber has had on_complete
+  bool done = false;                    // its subscriber has had on_complete
+  std::unique_ptr<value_keeper> keeper; // if its values may be tried again
 };
 
 /// Looks at the time between strides of values.
@@ -215,10 +219,12 @@ bool task::may_wait() const noexcept {
 void task::wait(time_point deadline) {
   // What this hook waits for may depend on what has been done so far.
   pause();
+  if (object_)
+    tell_ready();
   pending_.fire(urgency::at_once);
   for (;;) {
     auto seen = bits_.load(std::memory_order_acquire);
-    if (stopping_ || (seen & wake::stop) != 0)
+    if (stopping_ || suspending_ || (seen & (wake::stop | wake::suspend)) != 0)
       throw stopped{"runnable '" + record_->name
                     + "': told to stop while it waited"};
     // Jobs of this slice may be left.
@@ -287,8 +293,12 @@ void task::add_input(std::shared_ptr<queue> source,
     if (&in->end->source() == source.get())
       throw usage_error{"buffer '" + source->name()
                         + "': is an input of this runnable already"};
-  inputs_.push_back(std::unique_ptr<input>{new input{
-    std::make_unique<inlet>(std::move(source), this), ops, subscriber}});
+  auto keeper = record_->terms.keeps_values
+                  ? std::make_unique<value_keeper>(*source)
+                  : nullptr;
+  inputs_.push_back(std::unique_ptr<input>{
+    new input{std::make_unique<inlet>(std::move(source), this), ops, subscriber,
+              1, false, std::move(keeper)}});
   ++open_inputs_;
 }
 
@@ -386,6 +396,7 @@ task::outcome task::run_slice() {
 void task::take_signals(wake::bits seen) noexcept {
   stopping_ = stopping_ || (seen & wake::stop) != 0;
   draining_ = draining_ || (seen & wake::drain) != 0;
+  suspending_ = suspending_ || (seen & wake::suspend) != 0;
   if ((seen & wake::data) != 0)
     for (auto& in : inputs_)
       in->end->set_busy();
@@ -413,14 +424,16 @@ bool task::construct() {
   retain();
   record_->owner->attach(*record_, *this);
   // Held open by tokens until the new object has opened its publishers.
-  const auto recipe = std::move(record_->recipe);
+  const bool may_repeat = record_->terms.on_failure;
+  const auto own = may_repeat ? nullptr : std::move(record_->recipe);
+  auto* const recipe = own ? own.get() : record_->recipe.get();
   auto failed = std::optional<failure>{};
   bool over = false;
   // Also when it has been told to stop already: only the object knows which
   // buffers are outputs, whose streams have to be completed.
   activity_.store("constructor", std::memory_order_relaxed);
   try {
-    object_ = recipe->make();
+    object_ = may_repeat ? recipe->make_again() : recipe->make();
     record_->owner->constructed(
       *record_, object_->name(),
       source_ || !inputs_.empty() ? run_kind::stream : run_kind::passive);
@@ -429,6 +442,9 @@ bool task::construct() {
                         + "': needs at least one input"};
     activity_.store("on_start", std::memory_order_relaxed);
     object_->on_start();
+    if (may_repeat)
+      take_over_streams();
+    tell_ready();
   } catch (...) {
     failed = ending_here();
     own_error_ = failed.has_value();
@@ -436,8 +452,11 @@ bool task::construct() {
   }
   activity_.store(waiting_activity, std::memory_order_relaxed);
   const bool stopped_early = over && !failed && !object_;
+  const bool suspends = over && !object_ && must_suspend(failed.has_value());
   for (auto& x : recipe->buffers)
-    if (stopped_early)
+    if (suspends)
+      record_->held.push_back({x->queue(), false});
+    else if (stopped_early)
       x->queue()->complete_token();
     else
       x->queue()->drop_token(failed && !object_ ? &*failed : nullptr);
@@ -449,7 +468,8 @@ bool task::construct() {
 
 task::outcome task::work() {
   try {
-    if (stopping_ || (bits_.load(std::memory_order_relaxed) & wake::stop) != 0)
+    if (stopping_ || suspending_
+        || (bits_.load(std::memory_order_relaxed) & wake::stop) != 0)
       return end({});
     // Neither is kept waiting by values, nor by outputs without room. After
     // each tick it is the others' turn.
@@ -469,6 +489,9 @@ task::outcome task::work() {
   } catch (...) {
     auto error = ending_here();
     own_error_ = error.has_value();
+    if (error && current_input_ && !failed_value_
+        && std::string_view{activity()} == value_activity)
+      current_input_->end->source().count_failed();
     return end(std::move(error));
   }
 }
@@ -603,7 +626,9 @@ task::outcome task::service_inputs(slice_clock& clock) {
 
 std::optional<task::outcome> task::service_window(input& in,
                                                   slice_clock& clock) {
-  const activity_guard doing{*this, "on_value"};
+  const activity_guard doing{*this, value_activity};
+  if (in.keeper)
+    return service_kept(in, clock);
   const auto value_size = in.end->source().ops().size;
   do {
     const auto* before = in.end->next;
@@ -615,6 +640,36 @@ std::optional<task::outcome> task::service_window(input& in,
     if (clock.must_yield(in.stride, bytes / value_size))
       return outcome::again;
   } while (in.end->next != in.end->limit);
+  return std::nullopt;
+}
+
+std::optional<task::outcome> task::service_kept(input& in, slice_clock& clock) {
+  auto& from = *in.end;
+  auto& released = from.released();
+  const auto value_size = from.source().ops().size;
+  do {
+    in.keeper->keep(from.next);
+    auto* const value = from.next;
+    // One by one: so that it is known which one failed.
+    auto* const limit = std::exchange(from.limit, value + value_size);
+    try {
+      in.ops.service(in.subscriber, from, 1, released, bits_, attention);
+    } catch (...) {
+      from.limit = limit;
+      if (from.next != value) {
+        in.keeper->restore(value);
+        from.next = value;
+        released.fetch_sub(1, std::memory_order_release);
+      }
+      failed_value_ = {from.source().shared_from_this(), released.load()};
+      throw;
+    }
+    from.limit = limit;
+    if (auto result = interrupted())
+      return result;
+    if (clock.must_yield(in.stride, 1))
+      return outcome::again;
+  } while (from.next != from.limit);
   return std::nullopt;
 }
 
@@ -703,6 +758,13 @@ task::outcome task::end(std::optional<failure> error) {
     error = std::move(job_error_);
     own_error_ = true;
   }
+  // Before anybody is told: it may be about to begin anew.
+  bool handled = false;
+  const bool may_suspend = must_suspend(error.has_value());
+  if (may_suspend && error)
+    handled = ask_about(*error);
+  if (may_suspend && !handled)
+    return suspend(std::move(error));
   for (std::size_t i = 0; object_ && i != inputs_.size(); ++i) {
     if (inputs_[i]->done)
       continue;
@@ -721,24 +783,18 @@ task::outcome task::end(std::optional<failure> error) {
       }
     }
   }
-  bool handled = false;
-  if (error && object_) {
-    activity_.store("on_error", std::memory_order_relaxed);
-    try {
-      handled = object_->on_error(*error);
-    } catch (...) {
-      log(log_level::error, "puma.actors",
-          failure_here().describe()
-            + "; ignored, because it has failed before");
-    }
-  }
+  if (error && object_ && !may_suspend)
+    handled = ask_about(*error);
   forget_handlers();
   kept_.reset(); // their destructors may still publish
   for (auto& in : inputs_)
     in->end->give_back();
   const bool settled = handled || end_taken_;
   bool passed_on = false;
-  close_outputs(error && !settled ? &*error : nullptr, passed_on);
+  const auto* const outgoing = error && !settled ? &*error : nullptr;
+  close_outputs(outgoing, passed_on);
+  for (auto& x : std::exchange(record_->held, {}))
+    passed_on = x.end(outgoing) || passed_on;
   drop_jobs(error ? &*error : nullptr);
   activity_.store("destructor", std::memory_order_relaxed);
   object_.reset();
@@ -759,6 +815,102 @@ task::outcome task::end(std::optional<failure> error) {
   return outcome::ended;
 }
 
+bool task::ask_about(const failure& error) noexcept {
+  if (!object_)
+    return false;
+  activity_.store("on_error", std::memory_order_relaxed);
+  try {
+    return object_->on_error(error);
+  } catch (...) {
+    log(log_level::error, "puma.actors",
+        failure_here().describe() + "; ignored, because it has failed before");
+    return false;
+  }
+}
+
+// -- restarts -----------------------------------------------------------------
+
+bool task::must_suspend(bool failed) const {
+  const auto& terms = record_->terms;
+  if (!terms.on_failure || record_->owner->is_told_to_stop(*record_))
+    return false;
+  const auto ended = [](const outlet* x) { return x->ended(); };
+  if (!outputs_.empty() && std::all_of(outputs_.begin(), outputs_.end(), ended))
+    return false;
+  if (failed)
+    return own_error_;
+  if (suspending_)
+    return true;
+  // The end of its inputs, or of a source, is one that outputs pass on.
+  const bool stopped_itself = stopping_
+                              || (bits_.load(std::memory_order_relaxed)
+                                  & wake::stop)
+                                   != 0;
+  return terms.on_own_stop && stopped_itself
+         && std::none_of(outputs_.begin(), outputs_.end(), ended);
+}
+
+void task::tell_ready() {
+  if (!record_->care || std::exchange(ready_told_, true))
+    return;
+  std::vector<const queue*> in;
+  std::vector<const queue*> out;
+  for (auto& x : inputs_)
+    in.push_back(&x->end->source());
+  for (auto* x : outputs_)
+    out.push_back(&x->target());
+  record_->owner->supervisors().tell_constructed(*record_, std::move(in),
+                                                 std::move(out));
+  record_->owner->ready(*record_);
+}
+
+void task::take_over_streams() {
+  for (auto& x : std::exchange(record_->held, {}))
+    x.hand_on(
+      std::any_of(outputs_.begin(), outputs_.end(),
+                  [&](const outlet* y) { return &y->target() == x.to.get(); }));
+}
+
+task::outcome task::suspend(std::optional<failure> error) {
+  if (error)
+    log(log_level::warning, "puma.actors",
+        error->describe() + "; left to its supervisor");
+  forget_handlers();
+  kept_.reset(); // their destructors may still publish
+  for (auto& in : inputs_)
+    in->end->give_back();
+  suspension left{std::move(error), std::exchange(record_->held, {}),
+                  std::move(failed_value_)};
+  for (auto* x : outputs_) {
+    if (x->ended())
+      continue;
+    const auto known = std::find_if(
+      left.held.begin(), left.held.end(),
+      [x](const auto& y) { return y.to.get() == &x->target(); });
+    if (known != left.held.end()) {
+      known->published = true;
+      continue;
+    }
+    x->target().add_token();
+    left.held.push_back({x->target().shared_from_this(), true});
+  }
+  record_->owner->detach(*record_);
+  jobs_.close();
+  std::vector<detail::job_ptr> jobs;
+  while (auto job = jobs_.pop())
+    jobs.push_back(std::move(job));
+  activity_.store("destructor", std::memory_order_relaxed);
+  object_.reset();
+  ticker_.reset();
+  inputs_.clear();
+  for (auto* x : std::exchange(outputs_, {}))
+    x->orphan();
+  activity_.store("ended", std::memory_order_relaxed);
+  const auto record = std::exchange(record_, nullptr);
+  record->owner->suspended(*record, std::move(left), std::move(jobs));
+  return outcome::ended;
+}
+
 void task::close_outputs(const failure* error, bool& passed_on) {
   for (auto* x : outputs_) {
     if (x->ended())
@@ -776,7 +928,9 @@ std::optional<failure> task::ending_here() const {
   try {
     throw;
   } catch (const stopped&) {
-    if (stopping_ || (bits_.load(std::memory_order_relaxed) & wake::stop) != 0)
+    constexpr auto ends = wake::stop | wake::suspend;
+    if (stopping_ || suspending_
+        || (bits_.load(std::memory_order_relaxed) & ends) != 0)
       return std::nullopt;
   } catch (...) {
     // An error.
@@ -794,7 +948,7 @@ failure task::failure_here() const {
 
 std::string task::describe_activity() const {
   std::string result = activity();
-  if (current_input_ && result == "on_value")
+  if (current_input_ && result == value_activity)
     result += " (value "
               + std::to_string(current_input_->end->released().load())
               + " of buffer '" + current_input_->end->source().name() + "')";

@@ -175,6 +175,12 @@ class task : public party, public hosted {
   bool any_output_live() const;
   void deliver_end(input& in, const failure* error);
   outcome end(std::optional<failure> error);
+  [[nodiscard]] bool must_suspend(bool failed) const;
+  outcome suspend(std::optional<failure> error);
+  void take_over_streams();
+  void tell_ready();
+  bool ask_about(const failure& error) noexcept;
+  std::optional<outcome> service_kept(input& in, slice_clock& clock);
   void close_outputs(const failure* error, bool& passed_on);
   void pause() noexcept;
   failure failure_here() const;
@@ -186,15 +192,18 @@ class task : public party, public hosted {
   static constexpr wake::bits reshaped = 1u << 9; // outputs came or went
   static constexpr wake::bits signals = wake::data | wake::room | wake::stop
                                         | wake::drain | wake::mail
-                                        | wake::change | wake::tick | wake::job;
+                                        | wake::change | wake::tick | wake::job
+                                        | wake::suspend;
   static constexpr wake::bits attention = wake::stop | wake::drain | wake::mail
-                                          | wake::tick | wake::job | blocked
-                                          | reshaped;
+                                          | wake::tick | wake::job
+                                          | wake::suspend | blocked | reshaped;
 
   std::atomic<std::uint32_t> bits_;
   const bool may_wait_;
   bool stopping_ = false;
   bool draining_ = false;
+  bool suspending_ = false;
+  bool ready_told_ = false;
   bool needs_input_ = false;
   bool was_constructed_ = false;
   bool end_taken_ = false; // by an overridden on_complete
@@ -206,6 +215,7 @@ class task : public party, public hosted {
   source_runnable* source_ = nullptr;
   std::unique_ptr<ticker> ticker_; // once it has an interval
   job_inbox jobs_;
+  std::optional<value_in_hand> failed_value_; // is to be tried again
   std::optional<failure> job_error_; // of a job that ran in a hook that waits
   std::unique_ptr<kept_objects> kept_;
   std::vector<std::unique_ptr<input>> inputs_;

@@ -406,6 +406,31 @@ constexpr obstacle obstacle_of() {
   return find_obstacle<T, path<>>();
 }
 
+// -- copies -------------------------------------------------------------------
+
+template <class T, class Path>
+constexpr bool find_copyable();
+
+template <class Path, class... Parts>
+constexpr bool all_copyable(type_list<Parts...>) {
+  return (find_copyable<Parts, Path>() && ...);
+}
+
+/// `std::is_copy_constructible` says yes for a vector of what cannot be copied.
+template <class T, class Path>
+constexpr bool find_copyable() {
+  if constexpr (!std::is_copy_constructible_v<T>)
+    return false;
+  else if constexpr (Path::template has<T> || !own_complaint<T>().empty())
+    return true;
+  else
+    return all_copyable<typename Path::template with<T>>(parts_of<T>{});
+}
+
+/// Whether copies of a `T` can be made, as far as can be told without trying.
+template <class T>
+inline constexpr bool can_copy = find_copyable<T, path<>>();
+
 // -- blocks -------------------------------------------------------------------
 
 template <class T>

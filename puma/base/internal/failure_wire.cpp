@@ -192,7 +192,7 @@ class known_types {
       std::range_error, std::overflow_error, std::underflow_error,
       // puma
       error, usage_error, buffer_full, stopped, timeout_error,
-      still_alive_error, process_lost, runnable_ended,
+      still_alive_error, process_lost, runnable_ended, restarts_exhausted,
       // what else people throw
       std::string, int>();
     add(coded_ops<std::system_error>::value);

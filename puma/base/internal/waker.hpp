@@ -19,6 +19,8 @@ inline constexpr bits mail = 1u << 6;   ///< The actor's mailbox has messages.
 inline constexpr bits change = 1u << 7; ///< Something waited for may hold now.
 inline constexpr bits tick = 1u << 10;  ///< A tick is due.
 inline constexpr bits job = 1u << 11; ///< Something is to be done in its scope.
+/// End after the value in hand, but leave the outputs open for a successor.
+inline constexpr bits suspend = 1u << 12;
 
 } // namespace wake
 

@@ -113,6 +113,73 @@ void queue::complete_token() {
   changed(wakes);
 }
 
+bool queue::fail_token(const failure& error) {
+  wake_list wakes;
+  const guard lock{mutex_};
+  --tokens_;
+  ++completed_;
+  const bool open = ending_ == ending::open;
+  if (open)
+    end_with(error, wakes);
+  changed(wakes);
+  return open;
+}
+
+bool queue::take_first(void* to, std::uint64_t position) {
+  wake_list wakes;
+  const guard lock{mutex_};
+  if (inlet_ || away_ || listed_.empty()
+      || released_.load(std::memory_order_relaxed) != position)
+    return false;
+  auto* first = listed_.head;
+  ops_.relocate(to, first->at(first->begin, ops_), 1);
+  if (++first->begin == first->end)
+    recycle(listed_.pop_front());
+  --listed_count_;
+  released_.fetch_add(1, std::memory_order_release);
+  wake_waiters(wakes);
+  return true;
+}
+
+publish_result queue::try_append(void* value) {
+  wake_list wakes;
+  const guard lock{mutex_};
+  if (ending_ != ending::open) {
+    ++stats_.after_end;
+    return publish_result::closed;
+  }
+  if (room() == 0)
+    return publish_result::full;
+  ops_.construct(append_place(wakes), value);
+  ++reserved_;
+  return publish_result::accepted;
+}
+
+void queue::count_skipped() {
+  const guard lock{mutex_};
+  ++stats_.skipped;
+}
+
+void queue::count_dead_letter() {
+  const guard lock{mutex_};
+  ++stats_.dead_lettered;
+}
+
+void queue::count_failed() {
+  const guard lock{mutex_};
+  ++stats_.failed;
+}
+
+void queue::put_first(void* value) {
+  const guard lock{mutex_};
+  auto* x = get_chunk(1);
+  ops_.relocate(x->at(0, ops_), value, 1);
+  x->end = 1;
+  listed_.push_front(x);
+  ++listed_count_;
+  released_.fetch_sub(1, std::memory_order_release);
+}
+
 void queue::close_external() {
   wake_list wakes;
   const guard lock{mutex_};

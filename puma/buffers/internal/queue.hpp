@@ -111,6 +111,27 @@ class queue : public std::enable_shared_from_this<queue> {
   /// before it could open one.
   void complete_token();
 
+  /// Drops a token as if its publisher had failed: at once, whoever else
+  /// publishes. Returns whether that could still reach anyone.
+  bool fail_token(const failure& error);
+
+  /// Moves the first value out, to uninitialised memory, if `position` values
+  /// were taken before it and nobody is subscribed. To be destroyed, or put
+  /// back.
+  bool take_first(void* to, std::uint64_t position);
+
+  /// Publishes a value on behalf of the runtime, also when plain threads may
+  /// not any more. Never waits and never drops; moves from it when accepted.
+  publish_result try_append(void* value);
+
+  /// Counts what became of a value that was taken.
+  void count_skipped();
+  void count_dead_letter();
+  void count_failed();
+
+  /// Undoes `take_first`; moves from `value`.
+  void put_first(void* value);
+
   /// Ends the streams of all plain-thread publishers: what they published
   /// stays, further values are `closed`.
   void close_external();

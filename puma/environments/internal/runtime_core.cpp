@@ -3,6 +3,7 @@
 #include "puma/environments/internal/runtime_core.hpp"
 
 #include "puma/actors/internal/host.hpp"
+#include "puma/actors/internal/overseer.hpp"
 #include "puma/actors/internal/parking_policy.hpp"
 #include "puma/base/error.hpp"
 #include "puma/base/internal/sleepers.hpp"
@@ -167,6 +168,26 @@ task* runtime_core::launch(const registry::record_ptr& record) {
   return result;
 }
 
+supervision& runtime_core::supervisors() {
+  const std::lock_guard guard{overseer_mutex_};
+  if (!overseer_ && !is_down_) {
+    const auto handle = system_->spawn<overseer, caf::hidden>(registry_);
+    overseer_ = static_cast<overseer*>(
+      caf::actor_cast<caf::abstract_actor*>(handle));
+    intrusive_ptr_add_ref(overseer_->ctrl());
+    registry_->supervisors().set_actor(overseer_);
+  }
+  return registry_->supervisors();
+}
+
+void runtime_core::dismiss_overseer() noexcept {
+  const std::lock_guard guard{overseer_mutex_};
+  if (!overseer_)
+    return;
+  overseer_->retire();
+  intrusive_ptr_release(std::exchange(overseer_, nullptr)->ctrl());
+}
+
 home_node& runtime_core::processes() {
   auto& on = loop();
   auto& links_on = link_loop();
@@ -208,7 +229,9 @@ bool runtime_core::shut_down() noexcept {
     registry_->close();
     registry_->close_buffers();
     registry_->signal_for_good(wake::stop);
-    if (registry_->wait_for_shutdown()) {
+    const bool all_ended = registry_->wait_for_shutdown();
+    dismiss_overseer();
+    if (all_ended) {
       if (processes_)
         processes_->shut_down(worker_end_time);
       return true;

@@ -18,6 +18,7 @@
 namespace puma::internal {
 
 class home_node;
+class overseer;
 
 /// What a runtime consists of: CAF's actor system with our scheduling policy,
 /// and the registry.
@@ -40,6 +41,9 @@ class runtime_core {
   ~runtime_core();
 
   [[nodiscard]] registry& all() noexcept { return *registry_; }
+
+  /// Returns the supervisors, and the actor that decides for them exists.
+  [[nodiscard]] supervision& supervisors();
 
   [[nodiscard]] caf::actor_system& system() noexcept { return *system_; }
 
@@ -70,6 +74,7 @@ class runtime_core {
   class local_starter;
 
   bool wait_for_threads() const;
+  void dismiss_overseer() noexcept;
 
   task* launch(const registry::record_ptr& record);
 
@@ -78,6 +83,8 @@ class runtime_core {
   std::unique_ptr<caf::actor_system> system_;
   std::shared_ptr<registry> registry_;
   std::shared_ptr<run_starter> local_;
+  std::mutex overseer_mutex_;
+  overseer* overseer_ = nullptr; // counted
   std::mutex processes_mutex_;
   std::unique_ptr<io_loop> loop_;
   std::shared_ptr<polled_loop> link_loop_;
