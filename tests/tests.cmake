@@ -157,6 +157,7 @@ puma_test(
           processes/functions_other_file.cpp
           processes/handover_test.cpp
           processes/monitor_test.cpp
+          processes/restarts_test.cpp
           processes/runner_test.cpp
           processes/status_test.cpp
           processes/system_test.cpp

@@ -5,10 +5,12 @@
 #include "puma/actors/detail/call_core.hpp"
 #include "puma/actors/detail/status_value.hpp"
 #include "puma/actors/internal/job_inbox.hpp"
+#include "puma/actors/internal/suspension.hpp"
 #include "puma/base/internal/waker.hpp"
 
 #include <memory>
 #include <string>
+#include <vector>
 
 namespace puma::internal {
 
@@ -64,6 +66,15 @@ class run_observer {
   virtual ~run_observer() = default;
   virtual void on_constructed(const run_record& x) = 0;
   virtual void on_ended(const run_record& x, bool untaken) = 0;
+
+  /// A supervised one has been through its start; so it uses these buffers.
+  virtual void on_ready(const run_record& x,
+                        const std::vector<const queue*>& inputs,
+                        const std::vector<const queue*>& outputs)
+    = 0;
+
+  /// It has ended, and waits to be restarted.
+  virtual void on_suspended(const run_record& x, suspension left) = 0;
 
   /// May throw `usage_error`, to the one who published it.
   virtual void on_status(const run_record& x, detail::status_ptr status) = 0;

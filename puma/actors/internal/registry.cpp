@@ -146,7 +146,12 @@ void registry::constructed(run_record& x, std::string name, run_kind kind) {
     x.observer->on_constructed(x);
 }
 
-void registry::ready(run_record& x) {
+void registry::ready(run_record& x, std::vector<const queue*> inputs,
+                     std::vector<const queue*> outputs) {
+  if (x.observer)
+    x.observer->on_ready(x, inputs, outputs);
+  if (x.care)
+    supervision_.tell_constructed(x, std::move(inputs), std::move(outputs));
   wake_list wakes;
   const guard lock{mutex_};
   x.is_ready = true;
@@ -197,6 +202,10 @@ void registry::detach(run_record& x) {
 
 void registry::suspended(run_record& x, suspension left,
                          std::vector<detail::job_ptr> jobs) {
+  if (x.observer) {
+    end_suspended(x, std::move(left), jobs);
+    return;
+  }
   bool stop = false;
   {
     const guard lock{mutex_};
@@ -211,6 +220,23 @@ void registry::suspended(run_record& x, suspension left,
     wake_list wakes;
     supervision_.tell_stopped(x, wakes);
   }
+}
+
+void registry::end_suspended(run_record& x, suspension left,
+                             const std::vector<detail::job_ptr>& jobs) {
+  {
+    wake_list wakes;
+    const guard lock{mutex_};
+    x.phase = run_phase::ended;
+    if (left.error)
+      x.error = std::make_unique<failure>(*left.error);
+    remove_live(x);
+    wake_watchers(x, wakes);
+  }
+  // Its successor is in another process.
+  for (auto& job : jobs)
+    give_or_drop(x, job);
+  x.observer->on_suspended(x, std::move(left));
 }
 
 void registry::restart(const record_ptr& x, std::vector<held_stream> held) {

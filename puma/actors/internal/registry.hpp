@@ -51,8 +51,9 @@ class registry : public std::enable_shared_from_this<registry> {
   void constructed(run_record& x, std::string name, run_kind kind);
 
   /// Called when a supervised runnable has been through `on_start`, or waits in
-  /// it.
-  void ready(run_record& x);
+  /// it; with the buffers that it uses.
+  void ready(run_record& x, std::vector<const queue*> inputs,
+             std::vector<const queue*> outputs);
 
   /// Called by the host when the runnable is gone. `error` is what ended it;
   /// `untaken` says that it now belongs to the owner.
@@ -192,6 +193,8 @@ class registry : public std::enable_shared_from_this<registry> {
   void teardown_done();
   void signal(run_record& x, wake::bits what, wake_list& wakes);
   void launch(const record_ptr& x, bool again);
+  void end_suspended(run_record& x, suspension left,
+                     const std::vector<detail::job_ptr>& jobs);
   void give_or_drop(run_record& x, const detail::job_ptr& job);
   detail::target_ptr deliver(run_record& x, const detail::job_ptr& job);
   [[nodiscard]] static std::string how_ended(const run_record& x);

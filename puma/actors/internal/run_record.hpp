@@ -77,6 +77,10 @@ struct run_record final : detail::call_target {
     name = recipe->name();
   }
 
+  [[nodiscard]] bool is_supervised() const noexcept {
+    return care || terms.on_failure;
+  }
+
   // -- implementation of call_target ------------------------------------------
 
   void send(const detail::call_ptr& x) override;

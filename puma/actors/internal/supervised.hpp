@@ -39,8 +39,7 @@ struct supervised {
   std::optional<time_point> failed_at; // last, on its own account
   std::uint64_t excused_for = 0;       // the failure that it followed from
   std::uint64_t last_failure = 0;      // that counted
-  std::uint64_t value_position = 0;    // that failed last
-  const queue* value_source = nullptr; // as well
+  const queue* value_source = nullptr; // of the value that failed last
   std::uint32_t attempts = 0;          // of that value
   bool letters_full = false;           // they had no room for that value
   bool letters_open = false; // holds a token on the dead letters' buffer

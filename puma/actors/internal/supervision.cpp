@@ -433,11 +433,10 @@ bool supervision::settle_value(supervised& x, actions& out) {
     return true;
   }
   const auto value = *x.left.value;
-  if (x.value_source != value.source.get()
-      || x.value_position != value.position)
+  // The first one that a successor gets is the one that failed.
+  if (x.value_source != value.source.get() || value.handled_before != 0)
     x.attempts = 0;
   x.value_source = value.source.get();
-  x.value_position = value.position;
   ++x.attempts;
   if (x.attempts <= x.values.retries)
     return true;
@@ -445,11 +444,10 @@ bool supervision::settle_value(supervised& x, actions& out) {
     return false;
   auto& source = *value.source;
   const value_place place{source.ops()};
-  if (!source.take_first(place.get(), value.position))
+  if (!source.take_first(place.get()))
     return true; // somebody else has it
-  const auto text = "value " + std::to_string(value.position + 1)
-                    + " of buffer '" + source.name() + "' after "
-                    + std::to_string(x.attempts) + " attempts";
+  const auto text = "the value of " + std::string{x.left.error->activity()}
+                    + " after " + std::to_string(x.attempts) + " attempts";
   if (x.values.then == value_policy::action::dead_letter) {
     auto& office = *x.values.office;
     auto& letters = *office.letters().queue();

@@ -16,7 +16,7 @@ namespace puma::internal {
 /// its queue again.
 struct value_in_hand {
   std::shared_ptr<queue> source;
-  std::uint64_t position = 0; ///< Among all that were taken from the queue.
+  std::uint64_t handled_before = 0; ///< From that queue, by this instance.
 };
 
 /// A stream that is kept open, with a token, between two instances of one

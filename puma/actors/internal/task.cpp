@@ -50,6 +50,7 @@ struct task::input {
   std::uint32_t stride = 1;
   bool done = false;                    // its subscriber has had on_complete
   std::unique_ptr<value_keeper> keeper; // if its values may be tried again
+  std::uint64_t handled = 0;            // if there is a keeper
 };
 
 /// Looks at the time between strides of values.
@@ -424,7 +425,7 @@ bool task::construct() {
   retain();
   record_->owner->attach(*record_, *this);
   // Held open by tokens until the new object has opened its publishers.
-  const bool may_repeat = record_->terms.on_failure;
+  const bool may_repeat = record_->terms.on_failure && record_->care;
   const auto own = may_repeat ? nullptr : std::move(record_->recipe);
   auto* const recipe = own ? own.get() : record_->recipe.get();
   auto failed = std::optional<failure>{};
@@ -442,8 +443,7 @@ bool task::construct() {
                         + "': needs at least one input"};
     activity_.store("on_start", std::memory_order_relaxed);
     object_->on_start();
-    if (may_repeat)
-      take_over_streams();
+    take_over_streams();
     tell_ready();
   } catch (...) {
     failed = ending_here();
@@ -661,9 +661,10 @@ std::optional<task::outcome> task::service_kept(input& in, slice_clock& clock) {
         from.next = value;
         released.fetch_sub(1, std::memory_order_release);
       }
-      failed_value_ = {from.source().shared_from_this(), released.load()};
+      failed_value_ = {from.source().shared_from_this(), in.handled};
       throw;
     }
+    ++in.handled;
     from.limit = limit;
     if (auto result = interrupted())
       return result;
@@ -851,7 +852,7 @@ bool task::must_suspend(bool failed) const {
 }
 
 void task::tell_ready() {
-  if (!record_->care || std::exchange(ready_told_, true))
+  if (!record_->is_supervised() || std::exchange(ready_told_, true))
     return;
   std::vector<const queue*> in;
   std::vector<const queue*> out;
@@ -859,9 +860,7 @@ void task::tell_ready() {
     in.push_back(&x->end->source());
   for (auto* x : outputs_)
     out.push_back(&x->target());
-  record_->owner->supervisors().tell_constructed(*record_, std::move(in),
-                                                 std::move(out));
-  record_->owner->ready(*record_);
+  record_->owner->ready(*record_, std::move(in), std::move(out));
 }
 
 void task::take_over_streams() {

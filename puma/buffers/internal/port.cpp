@@ -171,7 +171,7 @@ void port::become_seat() noexcept {
   q.seat_base_ = q.sent_;
 }
 
-void port::node_gone(node_id who, const failure& error) {
+void port::node_gone(node_id who, const failure& error, bool spared) {
   wake_list wakes;
   const guard lock{queue_->mutex_};
   auto& q = *queue_;
@@ -189,7 +189,7 @@ void port::node_gone(node_id who, const failure& error) {
     end_link(x);
     i = links_.erase(i);
   }
-  if ((was_open || expected) && q.ending_ == queue::ending::open)
+  if (!spared && (was_open || expected) && q.ending_ == queue::ending::open)
     q.end_with(error, wakes);
   q.end_if_done(wakes);
   q.wake_waiters(wakes);

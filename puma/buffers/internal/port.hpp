@@ -128,8 +128,9 @@ class port final : public waker, public std::enable_shared_from_this<port> {
   void set_subscribed_elsewhere(bool x);
   /// The seat is gone: ends the stream.
   void break_off(const failure& error);
-  /// A process is gone for good.
-  void node_gone(node_id who, const failure& error);
+  /// A process is gone for good. Its end does not fail the stream if that is
+  /// `spared`: then its publishers have successors to come.
+  void node_gone(node_id who, const failure& error, bool spared = false);
 
   // -- told by carriers -------------------------------------------------------
 

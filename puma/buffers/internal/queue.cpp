@@ -125,11 +125,10 @@ bool queue::fail_token(const failure& error) {
   return open;
 }
 
-bool queue::take_first(void* to, std::uint64_t position) {
+bool queue::take_first(void* to) {
   wake_list wakes;
   const guard lock{mutex_};
-  if (inlet_ || away_ || listed_.empty()
-      || released_.load(std::memory_order_relaxed) != position)
+  if (inlet_ || away_ || frozen_ || listed_.empty())
     return false;
   auto* first = listed_.head;
   ops_.relocate(to, first->at(first->begin, ops_), 1);

@@ -115,10 +115,9 @@ class queue : public std::enable_shared_from_this<queue> {
   /// publishes. Returns whether that could still reach anyone.
   bool fail_token(const failure& error);
 
-  /// Moves the first value out, to uninitialised memory, if `position` values
-  /// were taken before it and nobody is subscribed. To be destroyed, or put
-  /// back.
-  bool take_first(void* to, std::uint64_t position);
+  /// Moves the first value out, to uninitialised memory, if there is one and
+  /// nobody is subscribed. To be destroyed, or put back.
+  bool take_first(void* to);
 
   /// Publishes a value on behalf of the runtime, also when plain threads may
   /// not any more. Never waits and never drops; moves from it when accepted.

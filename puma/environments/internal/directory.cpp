@@ -167,7 +167,8 @@ void directory::break_off(buffer_id id, entry& x, const failure& error) {
   x.own->break_off(error);
 }
 
-void directory::node_gone(node_id who, const failure& error, bool in_order) {
+void directory::node_gone(node_id who, const failure& error, bool in_order,
+                          const std::set<buffer_id>& spared) {
   for (auto& [id, x] : entries_) {
     x.members.erase(who);
     const bool published = x.publishing.erase(who) != 0;
@@ -184,7 +185,8 @@ void directory::node_gone(node_id who, const failure& error, bool in_order) {
       balance(id, x);
       continue;
     }
-    if (!in_order && (published || x.moving->publishing.contains(who))) {
+    if (!in_order && !spared.contains(id)
+        && (published || x.moving->publishing.contains(who))) {
       // Neither the old seat nor the new one has a link that would fail.
       break_off(id, x, error);
       continue;

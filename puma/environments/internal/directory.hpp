@@ -59,8 +59,10 @@ class directory {
   void on_note(node_id from, buffer_id id, note what, std::uint64_t epoch);
 
   /// A process is gone. Buffers whose queue was there fail with `error`, and so
-  /// do those that it published to, unless it has ended in order.
-  void node_gone(node_id who, const failure& error, bool in_order);
+  /// do those that it published to, unless it has ended in order or they are
+  /// spared.
+  void node_gone(node_id who, const failure& error, bool in_order,
+                 const std::set<buffer_id>& spared = {});
 
   /// Returns whether a process publishes to a buffer whose queue is elsewhere.
   [[nodiscard]] bool publishes(node_id who) const;

@@ -86,13 +86,40 @@ class home_node::remote_run final : public hosted {
     activity_ = std::move(what);
   }
 
-  /// Gives up the tokens that hold streams open until the runnable has opened
-  /// its publishers.
+  /// The streams that are held open until the runnable has opened its
+  /// publishers; and if it may be restarted, those until it has ended.
+  std::vector<held_stream> streams;
+
+  /// All that it might publish to.
+  std::vector<const queue*> buffers;
+
+  [[nodiscard]] bool may_restart() const noexcept {
+    return record_->terms.on_failure;
+  }
+
+  /// Gives them up.
   void drop_tokens(const failure* error) {
-    const auto recipe = std::move(record_->recipe);
-    if (recipe)
-      for (auto& x : recipe->buffers)
-        x->queue()->drop_token(error);
+    for (auto& x : std::exchange(streams, {}))
+      x.to->drop_token(error);
+    if (!may_restart())
+      record_->recipe.reset();
+  }
+
+  /// Keeps those that it publishes to.
+  void keep_tokens(const std::vector<const queue*>& outputs) {
+    std::vector<held_stream> kept;
+    for (auto& x : std::exchange(streams, {})) {
+      const bool publishes = std::find(outputs.begin(), outputs.end(),
+                                       x.to.get())
+                             != outputs.end();
+      if (publishes && std::none_of(kept.begin(), kept.end(), [&x](auto& y) {
+            return y.to == x.to;
+          }))
+        kept.push_back({std::move(x.to), true});
+      else
+        x.hand_on(publishes);
+    }
+    streams = std::move(kept);
   }
 
   void notify(wake::bits what, wake_list&) noexcept override {
@@ -182,6 +209,9 @@ class home_node::group final : public run_starter {
       check(*x);
     encoder body;
     body.number(x->own_thread);
+    body.number(x->terms.on_failure);
+    body.number(x->terms.on_own_stop);
+    body.number(x->terms.keeps_values);
     encode_key(body, *key);
     body.block(args.bytes().data(), args.bytes().size());
     const auto where = pick();
@@ -189,6 +219,12 @@ class home_node::group final : public run_starter {
     auto run = std::make_shared<remote_run>(home_, x, where, id,
                                             home_.calls().target(where, id));
     run->self = run;
+    for (auto& buffer : x->recipe->buffers) {
+      run->streams.push_back({buffer->queue(), false});
+      run->buffers.push_back(buffer->queue().get());
+    }
+    for (auto& stream : std::exchange(x->held, {}))
+      run->streams.push_back(std::move(stream));
     home_.post_for(where, [this, where, run,
                            text = std::make_shared<encoder>(std::move(body))] {
       home_.start_run(where, run, *text);
@@ -391,8 +427,7 @@ void home_node::start_run(node_id where, const remote_run_ptr& run,
         "runnable '" + run->record().name
         + "': its worker process ended before it could start there"}),
       run->record().name, "start"};
-    run->drop_tokens(&error);
-    runs_.ended(run->record(), &error, true);
+    lose(*run, error, true);
     return;
   }
   x->runs[run->id()] = run;
@@ -521,6 +556,32 @@ void home_node::on_control(const connection_ptr& from, const frame_header& head,
       [this, id, name, kind](worker& x) { on_started(x, id, name, kind); });
     break;
   }
+  case node_frame::shape: {
+    std::vector<buffer_id> inputs;
+    std::vector<buffer_id> outputs;
+    decode(in, inputs);
+    decode(in, outputs);
+    with_worker([this, id, inputs, outputs](worker& x) {
+      on_shape(x, id, inputs, outputs);
+    });
+    break;
+  }
+  case node_frame::suspended: {
+    suspension left;
+    if (in.number<bool>())
+      left.error = decode_failure(in);
+    std::vector<buffer_id> published;
+    std::vector<buffer_id> failed;
+    decode(in, published);
+    decode(in, failed);
+    const auto handled_before = in.number<std::uint64_t>();
+    if (const auto own = failed.empty() ? nullptr : find(failed.front()))
+      left.value = value_in_hand{own->core()->queue(), handled_before};
+    with_worker([this, id, left, published](worker& x) {
+      on_suspended(x, id, left, published);
+    });
+    break;
+  }
   case node_frame::ended: {
     const auto untaken = in.number<bool>();
     std::optional<failure> error;
@@ -594,8 +655,86 @@ void home_node::on_started(worker& from, run_id id, std::string name,
     return;
   const auto run = i->second;
   run->set_activity("waiting");
-  runs_.constructed(run->record(), std::move(name), kind);
+  auto& record = run->record();
+  runs_.constructed(record, std::move(name), kind);
+  if (run->may_restart())
+    return; // its shape follows
   run->drop_tokens(nullptr);
+  if (record.care)
+    runs_.ready(record, {}, {});
+}
+
+void home_node::on_shape(worker& from, run_id id,
+                         const std::vector<buffer_id>& inputs,
+                         const std::vector<buffer_id>& outputs) {
+  const auto i = from.runs.find(id);
+  if (i == from.runs.end())
+    return;
+  auto out = queues_of(outputs);
+  i->second->keep_tokens(out);
+  runs_.ready(i->second->record(), queues_of(inputs), std::move(out));
+}
+
+void home_node::on_suspended(worker& from, run_id id, suspension left,
+                             const std::vector<buffer_id>& published) {
+  const auto i = from.runs.find(id);
+  if (i == from.runs.end())
+    return;
+  const auto run = std::move(i->second);
+  from.runs.erase(i);
+  if (from.options.workers == 0)
+    dismiss(from);
+  const auto outputs = queues_of(published);
+  for (auto& x : run->streams)
+    x.published = x.published
+                  || std::find(outputs.begin(), outputs.end(), x.to.get())
+                       != outputs.end();
+  left.held = std::exchange(run->streams, {});
+  runs_.detach(run->record());
+  runs_.suspended(run->record(), std::move(left), {});
+}
+
+void home_node::lose(remote_run& run, const failure& error, bool untaken) {
+  auto& record = run.record();
+  if (run.may_restart() && !runs_.is_told_to_stop(record)) {
+    runs_.detach(record);
+    runs_.suspended(record, {error, std::exchange(run.streams, {}), {}}, {});
+    return;
+  }
+  run.drop_tokens(&error);
+  runs_.ended(record, &error, untaken);
+}
+
+std::vector<const queue*>
+home_node::queues_of(const std::vector<buffer_id>& ids) const {
+  std::vector<const queue*> result;
+  for (auto id : ids)
+    if (const auto x = find(id))
+      result.push_back(x->core()->queue().get());
+  return result;
+}
+
+std::set<buffer_id>
+home_node::spared_by(const std::map<run_id, remote_run_ptr>& runs) const {
+  std::set<const queue*> held;
+  std::set<const queue*> failing;
+  for (auto& [id, run] : runs) {
+    const bool restarts = run->may_restart()
+                          && !runs_.is_told_to_stop(run->record());
+    if (restarts) {
+      for (auto& x : run->streams)
+        held.insert(x.to.get());
+    } else {
+      failing.insert(run->buffers.begin(), run->buffers.end());
+    }
+  }
+  std::set<buffer_id> result;
+  for (auto& x : ports()) {
+    const auto* q = x->core()->queue().get();
+    if (held.contains(q) && !failing.contains(q))
+      result.insert(x->id());
+  }
+  return result;
 }
 
 void home_node::on_ended(worker& from, run_id id,
@@ -680,16 +819,18 @@ void home_node::finish_worker(worker& x) {
                       runs.empty() ? "" : runs.begin()->second->record().name,
                       "process"};
   const bool passed_on = directory_.publishes(x.id);
+  const auto spared = spared_by(runs);
   workers_.erase(x.id);
   // Everything that it had to say came before its last runnable's end.
   const bool in_order = runs.empty() && x.dismissed && x.verdict.empty()
                         && !x.exit->signaled && x.exit->code == 0;
-  directory_.node_gone(x.id, error, in_order);
+  directory_.node_gone(x.id, error, in_order, spared);
   encoder gone;
   encode(gone, error);
+  encode(gone, spared);
   for (auto& [id, other] : workers_)
     tell(id, node_frame::node_gone, x.id, gone);
-  forget_node(x.id, error);
+  forget_node(x.id, error, spared);
   if (!runs.empty())
     log(log_level::error, logger, text);
   else if (!x.verdict.empty() || x.exit->signaled || x.exit->code != 0)
@@ -700,8 +841,7 @@ void home_node::finish_worker(worker& x) {
                        ? error
                        : failure{std::make_exception_ptr(process_lost{text}),
                                  run->record().name, "process"};
-    run->drop_tokens(&own);
-    runs_.ended(run->record(), &own, !passed_on);
+    lose(*run, own, !passed_on);
   }
   const std::lock_guard guard{live_mutex_};
   controls_.erase(keep->id);

@@ -98,6 +98,16 @@ class home_node final : public node, private directory::messenger {
   void start_run(node_id where, const remote_run_ptr& run, const encoder& body);
   void tick(std::chrono::milliseconds period);
   void on_started(worker& from, run_id id, std::string name, run_kind kind);
+  void on_shape(worker& from, run_id id, const std::vector<buffer_id>& inputs,
+                const std::vector<buffer_id>& outputs);
+  void on_suspended(worker& from, run_id id, suspension left,
+                    const std::vector<buffer_id>& published);
+  /// Ends what was to run, or leaves it to its supervisor.
+  void lose(remote_run& run, const failure& error, bool untaken);
+  [[nodiscard]] std::vector<const queue*>
+  queues_of(const std::vector<buffer_id>& ids) const;
+  [[nodiscard]] std::set<buffer_id>
+  spared_by(const std::map<run_id, remote_run_ptr>& runs) const;
   void on_ended(worker& from, run_id id, const std::optional<failure>& error,
                 bool untaken);
   void on_status(worker& from, run_id id, std::uint32_t which,

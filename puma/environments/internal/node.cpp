@@ -253,13 +253,14 @@ connection_ptr node::connection_to(node_id peer) {
   return known;
 }
 
-void node::forget_node(node_id who, const failure& error) {
+void node::forget_node(node_id who, const failure& error,
+                       std::set<buffer_id> spared) {
   calls_->node_gone(who, std::string{error.text()});
   connection_ptr out;
   {
     const std::lock_guard guard{connections_mutex_};
     gone_.insert(who);
-    going_.push_back({who, error});
+    going_.push_back({who, error, std::move(spared)});
     if (const auto i = outgoing_.find(who); i != outgoing_.end())
       out = i->second;
   }
@@ -290,7 +291,7 @@ void node::act_on_gone() {
   }
   for (auto& x : now)
     for (auto& y : ports())
-      y->node_gone(x.who, x.error);
+      y->node_gone(x.who, x.error, x.spared.contains(y->id()));
 }
 
 void node::on_frame(const connection_ptr& from, const frame_header& head,

@@ -40,20 +40,22 @@ enum class node_frame : std::uint8_t {
   resume,
   refuse,
   break_off,
-  node_gone,   ///< Another worker is gone.
+  node_gone,   ///< Another worker is gone; with the streams that are spared.
   status_seen, ///< A status has been stored; the next one may come.
   ping,
   exit,
   // From a worker to the owner.
   ready = 128,
-  started,  ///< A runnable has been constructed.
-  ended,    ///< A runnable is gone, and everything of it has been passed on.
-  status,   ///< A runnable has published a status.
-  note,     ///< As `port_context::tell_home`.
-  join,     ///< A buffer's handle has arrived here.
-  leave,    ///< It is no longer used here.
-  fault,    ///< Another process broke the rules; `to` says which.
-  exported, ///< A buffer's handle is on its way to another process.
+  started,   ///< A runnable has been constructed.
+  shape,     ///< Which buffers a supervised runnable uses.
+  suspended, ///< It has ended, to be restarted; all has been passed on.
+  ended,     ///< A runnable is gone, and everything of it has been passed on.
+  status,    ///< A runnable has published a status.
+  note,      ///< As `port_context::tell_home`.
+  join,      ///< A buffer's handle has arrived here.
+  leave,     ///< It is no longer used here.
+  fault,     ///< Another process broke the rules; `to` says which.
+  exported,  ///< A buffer's handle is on its way to another process.
   pong,
 };
 
@@ -100,7 +102,8 @@ class node : public port_context,
   void when_passed_on(std::vector<port_ptr> ports, std::function<void()> done);
 
   /// Forgets a process that is gone, and tells all ports.
-  void forget_node(node_id who, const failure& error);
+  void forget_node(node_id who, const failure& error,
+                   std::set<buffer_id> spared);
 
   /// Lets go of buffers that are no longer used here.
   void sweep();
@@ -191,6 +194,7 @@ class node : public port_context,
   struct gone_process {
     node_id who;
     failure error;
+    std::set<buffer_id> spared; // streams that its end does not fail
   };
 
   connection_ptr connection_to(node_id peer);

@@ -51,6 +51,44 @@ class worker_node::run final : public run_observer,
     });
   }
 
+  void on_ready(const run_record&, const std::vector<const queue*>& inputs,
+                const std::vector<const queue*>& outputs) override {
+    encoder body;
+    encode(body, ids_of(inputs));
+    encode(body, ids_of(outputs));
+    tell_in_order([self = shared_from_this(),
+                   text = std::make_shared<encoder>(std::move(body))] {
+      self->home_.tell(node_frame::shape, self->id_, *text);
+    });
+  }
+
+  void on_suspended(const run_record& x, suspension left) override {
+    flush_statuses();
+    home_.forget(id_, "runnable '" + x.name + "' is being restarted");
+    encoder body;
+    body.number(left.error.has_value());
+    if (left.error)
+      encode(body, *left.error);
+    std::vector<const queue*> published;
+    for (auto& stream : left.held)
+      if (stream.published)
+        published.push_back(stream.to.get());
+    encode(body, ids_of(published));
+    const auto failed = left.value ? ids_of({left.value->source.get()})
+                                   : std::vector<buffer_id>{};
+    encode(body, failed);
+    body.number(left.value ? left.value->handled_before : 0);
+    tell_in_order([self = shared_from_this(),
+                   text = std::make_shared<encoder>(std::move(body)),
+                   held = std::move(left.held)] {
+      self->home_.tell(node_frame::suspended, self->id_, *text);
+      // From here on the owner holds them open.
+      for (auto& stream : held)
+        stream.to->drop_token();
+      self->ports.clear();
+    });
+  }
+
   void on_status(const run_record&, detail::status_ptr x) override {
     auto text = std::make_unique<encoder>(
       static_cast<void*>(static_cast<port_context*>(&home_)));
@@ -97,6 +135,17 @@ class worker_node::run final : public run_observer,
     bool under_way;                // and not seen yet
     std::unique_ptr<encoder> next; // the latest one that waits
   };
+
+  /// Those that other processes know.
+  [[nodiscard]] std::vector<buffer_id>
+  ids_of(const std::vector<const queue*>& queues) const {
+    std::vector<buffer_id> result;
+    for (auto& x : ports)
+      if (std::find(queues.begin(), queues.end(), x->core()->queue().get())
+          != queues.end())
+        result.push_back(x->id());
+    return result;
+  }
 
   void send(status_type& to, const encoder& text) {
     to.under_way = true;
@@ -200,8 +249,10 @@ void worker_node::on_control(const connection_ptr&, const frame_header& head,
     break;
   case node_frame::node_gone: {
     const auto error = decode_failure(in);
+    std::set<buffer_id> spared;
+    decode(in, spared);
     if (in.ok())
-      forget_node(static_cast<node_id>(head.to), error);
+      forget_node(static_cast<node_id>(head.to), error, std::move(spared));
     break;
   }
   case node_frame::ping:
@@ -247,6 +298,10 @@ void worker_node::on_welcome(decoder& in) {
 
 void worker_node::on_start(run_id id, decoder& in) {
   const auto own_thread = in.number<bool>();
+  restart_terms terms;
+  terms.on_failure = in.number<bool>();
+  terms.on_own_stop = in.number<bool>();
+  terms.keeps_values = in.number<bool>();
   const auto key = detail::decode_key(in);
   auto observer = std::make_shared<run>(*this, id);
   try {
@@ -264,7 +319,7 @@ void worker_node::on_start(run_id id, decoder& in) {
     if (!recipe)
       throw error{"its arguments cannot be read: " + in.error()};
     auto record = runs_.prepare(starter_, own_thread, std::move(recipe),
-                                observer);
+                                observer, nullptr, terms);
     {
       const std::lock_guard guard{mutex_};
       live_[id] = record;
