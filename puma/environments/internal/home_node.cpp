@@ -106,11 +106,10 @@ class home_node::remote_run final : public hosted {
   }
 
   /// Keeps those that it publishes to.
-  void keep_tokens(const std::vector<const queue*>& outputs) {
+  void keep_tokens(const std::vector<std::shared_ptr<queue>>& outputs) {
     std::vector<held_stream> kept;
     for (auto& x : std::exchange(streams, {})) {
-      const bool publishes = std::find(outputs.begin(), outputs.end(),
-                                       x.to.get())
+      const bool publishes = std::find(outputs.begin(), outputs.end(), x.to)
                              != outputs.end();
       if (publishes && std::none_of(kept.begin(), kept.end(), [&x](auto& y) {
             return y.to == x.to;
@@ -119,6 +118,13 @@ class home_node::remote_run final : public hosted {
       else
         x.hand_on(publishes);
     }
+    // Of handles that were not among its arguments by themselves.
+    for (auto& q : outputs)
+      if (std::none_of(kept.begin(), kept.end(),
+                       [&q](auto& y) { return y.to == q; })) {
+        q->add_token();
+        kept.push_back({q, true});
+      }
     streams = std::move(kept);
   }
 
@@ -670,9 +676,16 @@ void home_node::on_shape(worker& from, run_id id,
   const auto i = from.runs.find(id);
   if (i == from.runs.end())
     return;
-  auto out = queues_of(outputs);
+  const auto in = queues_of(inputs);
+  const auto out = queues_of(outputs);
   i->second->keep_tokens(out);
-  runs_.ready(i->second->record(), queues_of(inputs), std::move(out));
+  const auto pointers = [](const auto& all) {
+    std::vector<const queue*> result;
+    for (auto& x : all)
+      result.push_back(x.get());
+    return result;
+  };
+  runs_.ready(i->second->record(), pointers(in), pointers(out));
 }
 
 void home_node::on_suspended(worker& from, run_id id, suspension left,
@@ -687,7 +700,7 @@ void home_node::on_suspended(worker& from, run_id id, suspension left,
   const auto outputs = queues_of(published);
   for (auto& x : run->streams)
     x.published = x.published
-                  || std::find(outputs.begin(), outputs.end(), x.to.get())
+                  || std::find(outputs.begin(), outputs.end(), x.to)
                        != outputs.end();
   left.held = std::exchange(run->streams, {});
   runs_.detach(run->record());
@@ -705,12 +718,12 @@ void home_node::lose(remote_run& run, const failure& error, bool untaken) {
   runs_.ended(record, &error, untaken);
 }
 
-std::vector<const queue*>
+std::vector<std::shared_ptr<queue>>
 home_node::queues_of(const std::vector<buffer_id>& ids) const {
-  std::vector<const queue*> result;
+  std::vector<std::shared_ptr<queue>> result;
   for (auto id : ids)
     if (const auto x = find(id))
-      result.push_back(x->core()->queue().get());
+      result.push_back(x->core()->queue());
   return result;
 }
 
@@ -819,11 +832,11 @@ void home_node::finish_worker(worker& x) {
                       runs.empty() ? "" : runs.begin()->second->record().name,
                       "process"};
   const bool passed_on = directory_.publishes(x.id);
-  const auto spared = spared_by(runs);
   workers_.erase(x.id);
   // Everything that it had to say came before its last runnable's end.
   const bool in_order = runs.empty() && x.dismissed && x.verdict.empty()
                         && !x.exit->signaled && x.exit->code == 0;
+  const auto spared = spared_by(runs);
   directory_.node_gone(x.id, error, in_order, spared);
   encoder gone;
   encode(gone, error);

@@ -104,7 +104,7 @@ class home_node final : public node, private directory::messenger {
                     const std::vector<buffer_id>& published);
   /// Ends what was to run, or leaves it to its supervisor.
   void lose(remote_run& run, const failure& error, bool untaken);
-  [[nodiscard]] std::vector<const queue*>
+  [[nodiscard]] std::vector<std::shared_ptr<queue>>
   queues_of(const std::vector<buffer_id>& ids) const;
   [[nodiscard]] std::set<buffer_id>
   spared_by(const std::map<run_id, remote_run_ptr>& runs) const;

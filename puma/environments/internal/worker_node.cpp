@@ -78,13 +78,13 @@ class worker_node::run final : public run_observer,
                                    : std::vector<buffer_id>{};
     encode(body, failed);
     body.number(left.value ? left.value->handled_before : 0);
+    // It is the owner that holds them open. Here they are closed, so that all
+    // that was published is on its way.
+    for (auto& stream : left.held)
+      stream.to->drop_token();
     tell_in_order([self = shared_from_this(),
-                   text = std::make_shared<encoder>(std::move(body)),
-                   held = std::move(left.held)] {
+                   text = std::make_shared<encoder>(std::move(body))] {
       self->home_.tell(node_frame::suspended, self->id_, *text);
-      // From here on the owner holds them open.
-      for (auto& stream : held)
-        stream.to->drop_token();
       self->ports.clear();
     });
   }
