@@ -55,7 +55,8 @@ inline constexpr std::size_t unlimited_outbox = static_cast<std::size_t>(-1);
 /// What happened to the values of a buffer so far.
 ///
 /// When both ends are at rest, `accepted == taken + waiting + dropped_oldest +
-/// left_over`.
+/// left_over`; those that are taken again after a restart
+/// are counted by `accepted` and `redelivered`.
 struct buffer_stats {
   std::uint64_t accepted = 0;      ///< Values that entered the queue.
   std::uint64_t taken = 0;         ///< Values that left it at the other end.
@@ -68,6 +69,7 @@ struct buffer_stats {
   std::uint64_t refused = 0;        ///< Handed back with `buffer_full`.
   std::uint64_t after_end = 0;      ///< Came when the stream had ended already.
   std::uint64_t left_over = 0;      ///< Published, but behind an error.
+  std::uint64_t redelivered = 0;    ///< Taken, and given to a successor again.
   std::uint64_t lost = 0;           ///< Gone with a process; an upper bound.
 };
 

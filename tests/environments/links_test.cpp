@@ -87,6 +87,11 @@ class fake_node final : public port_context {
   }
 
   void tell_home(buffer_id to, note what, std::uint64_t epoch) override;
+  void when_passed_on_from(puma::internal::port&,
+                           std::function<void()> done) override {
+    done();
+  }
+
   void worked(port&) override {}
 
   struct sender {

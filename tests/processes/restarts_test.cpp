@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <csignal>
+#include <random>
 #include <stdexcept>
 
 #include <unistd.h>
@@ -237,6 +238,109 @@ TEST_F(killed, publishers_fail_their_streams_when_they_are_given_up) {
   EXPECT_EQ(rest.error->type(), "puma::restarts_exhausted");
   ASSERT_TRUE(rest.error->cause());
   EXPECT_EQ(rest.error->cause()->type(), "puma::process_lost");
+  join(x);
+}
+
+/// Passes values on, with its process id.
+class signing : public puma::single_buffer_servicing_runnable<int> {
+ public:
+  signing(const puma::buffer<int>& in, const puma::buffer<signed_number>& out)
+    : single_buffer_servicing_runnable("signing", in),
+      out_(publish_to(out)) {}
+
+ protected:
+  void on_value(int& x) override {
+    out_.publish({static_cast<int>(::getpid()), x});
+  }
+
+ private:
+  puma::publisher<signed_number> out_;
+};
+
+/// Expects that each of 1 to `last` has come, and that they come in order but
+/// for what is sent again: behind a number, one that is not the next one was
+/// there before.
+void expect_all_in_order(const std::vector<signed_number>& found, int last) {
+  int highest = 0;
+  int previous = 0;
+  int by = 0;
+  for (auto& x : found) {
+    if (x.by == by) {
+      EXPECT_EQ(x.number, previous + 1);
+    } else {
+      EXPECT_LE(x.number, highest + 1);
+    }
+    by = x.by;
+    previous = x.number;
+    highest = std::max(highest, x.number);
+    if (::testing::Test::HasFailure())
+      return;
+  }
+  EXPECT_EQ(highest, last);
+}
+
+/// The consumer of `a` is killed again and again; where the others are depends.
+class killed_consumers : public process_test,
+                         public ::testing::WithParamInterface<place> {
+ protected:
+  puma::buffer<int> a = env.make_buffer<int>("a", 16);
+  puma::buffer<signed_number> b = env.make_buffer<signed_number>("b", 16);
+  puma::thread_environment threads{rt()};
+
+  [[nodiscard]] const puma::environment& elsewhere() const {
+    if (GetParam() == place::threads)
+      return threads;
+    return env;
+  }
+};
+
+INSTANTIATE_TEST_SUITE_P(, killed_consumers,
+                         ::testing::Values(place::threads, place::processes),
+                         place_name);
+
+TEST_P(killed_consumers, lose_nothing) {
+  constexpr int kills = 100;
+  const auto guard = env.supervisor("guard", always_again);
+  auto x = guard.run<signing>(a, b);
+  auto source = elsewhere().run<counting<int>>("source"s, a, 1, 1'000'000);
+  auto in = b.subscribe();
+  std::vector<signed_number> found;
+  std::mt19937 random{GetParam() == place::threads ? 1u : 2u};
+  int victim = 0;
+  for (int done = 0; done != kills;) {
+    found.push_back(read_one(in));
+    ASSERT_FALSE(HasFatalFailure());
+    if (found.back().by == victim || random() % 100 != 0)
+      continue;
+    victim = found.back().by;
+    ASSERT_EQ(::kill(victim, SIGKILL), 0);
+    ++done;
+  }
+  source.stop();
+  const auto rest = read(in);
+
+  EXPECT_EQ(to_string(rest.end), "completed")
+    << (rest.error ? rest.error->describe() : "");
+  found.insert(found.end(), rest.values.begin(), rest.values.end());
+  expect_all_in_order(found, found.back().number);
+  EXPECT_EQ(log.count(puma::log_level::error, "SIGKILL"), unsigned{kills});
+  join(x);
+  join(source);
+}
+
+TEST_P(killed_consumers, get_what_a_publisher_left_that_has_ended) {
+  const auto guard = env.supervisor("guard", always_again);
+  auto source = elsewhere().run<counting<int>>("source"s, a, 1, 10);
+  join(source);
+  auto x = guard.run<signing>(a, b);
+  auto in = b.subscribe();
+  ASSERT_EQ(::kill(read_one(in).by, SIGKILL), 0);
+
+  const auto rest = read(in);
+
+  EXPECT_EQ(to_string(rest.end), "completed");
+  ASSERT_FALSE(rest.values.empty());
+  EXPECT_EQ(rest.values.back().number, 10);
   join(x);
 }
 

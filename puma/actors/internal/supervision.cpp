@@ -444,8 +444,14 @@ bool supervision::settle_value(supervised& x, actions& out) {
     return false;
   auto& source = *value.source;
   const value_place place{source.ops()};
-  if (!source.take_first(place.get()))
+  const auto taken = source.take_first(place.get());
+  if (taken == queue::take_result::none)
     return true; // somebody else has it
+  if (taken == queue::take_result::later) {
+    --x.attempts;
+    x.must_retry = true;
+    return true;
+  }
   const auto text = "the value of " + std::string{x.left.error->activity()}
                     + " after " + std::to_string(x.attempts) + " attempts";
   if (x.values.then == value_policy::action::dead_letter) {
@@ -462,7 +468,7 @@ bool supervision::settle_value(supervised& x, actions& out) {
     if (result == publish_result::full) {
       source.put_first(place.get());
       --x.attempts;
-      x.letters_full = true;
+      x.must_retry = true;
       return true;
     }
     if (result == publish_result::accepted) {
@@ -543,12 +549,12 @@ void supervision::start_due(supervisor_node& node, time_point now,
       next = std::min(next, x->due);
       continue;
     }
-    if (std::exchange(x->letters_full, false)) {
+    if (std::exchange(x->must_retry, false)) {
       // There was no room for the value that it could not handle.
       if (!settle_value(*x, out)) {
-        x->letters_full = true;
+        x->must_retry = true;
       }
-      if (x->letters_full) {
+      if (x->must_retry) {
         x->due = now + letters_pause;
         next = std::min(next, x->due);
         continue;

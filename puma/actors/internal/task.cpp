@@ -9,6 +9,7 @@
 #include "puma/base/error.hpp"
 #include "puma/base/internal/cycles.hpp"
 #include "puma/base/internal/wait_driver.hpp"
+#include "puma/buffers/internal/port.hpp"
 #include "puma/logging/log.hpp"
 
 #include <algorithm>
@@ -294,12 +295,13 @@ void task::add_input(std::shared_ptr<queue> source,
     if (&in->end->source() == source.get())
       throw usage_error{"buffer '" + source->name()
                         + "': is an input of this runnable already"};
+  auto relay = record_->terms.on_failure ? port::relay_for(source) : nullptr;
   auto keeper = record_->terms.keeps_values
                   ? std::make_unique<value_keeper>(*source)
                   : nullptr;
   inputs_.push_back(std::unique_ptr<input>{
-    new input{std::make_unique<inlet>(std::move(source), this), ops, subscriber,
-              1, false, std::move(keeper)}});
+    new input{std::make_unique<inlet>(source, this, std::move(relay)), ops,
+              subscriber, 1, false, std::move(keeper)}});
   ++open_inputs_;
 }
 
@@ -736,8 +738,12 @@ bool task::drain_outboxes() noexcept {
 void task::pause() noexcept {
   for (auto* x : outputs_)
     x->flush(pending_);
-  for (auto& in : inputs_)
+  const bool all_left = (bits_.load(std::memory_order_relaxed) & blocked) == 0;
+  for (auto& in : inputs_) {
+    if (all_left)
+      in->end->note_flushed();
     in->end->offer_room(pending_);
+  }
 }
 
 // -- the end ------------------------------------------------------------------

@@ -35,6 +35,10 @@ enum class link_frame : std::uint8_t {
   grant,    ///< From the seat: `grant_head`.
   recall, ///< From the seat: `open_head`; others need the places that you have.
   ended,  ///< From the seat: the stream is over; a failure, if there is one.
+  relay_piece, ///< To a relayed subscription: part of the values that follow.
+  relay,       ///< To a relayed subscription: `relay_head`, then values.
+  relay_end,   ///< To one: `relay_head`; the stream is over; a failure or none.
+  relay_ack,   ///< From one: `relay_ack_head`.
 };
 
 /// Heads `link_frame::open`.
@@ -79,6 +83,19 @@ struct ship_head {
   std::uint64_t epoch;
   std::uint8_t completed; ///< Whether a publisher has completed.
   std::uint8_t ending;    ///< 0 open, 1 completed, 2 failed.
+};
+
+/// Heads `link_frame::relay` and `link_frame::relay_end`.
+struct relay_head {
+  std::uint64_t number; ///< Of the subscription.
+  std::uint64_t count;  ///< Values in this batch.
+};
+
+/// Heads `link_frame::relay_ack`. Counts from the begin of the subscription.
+struct relay_ack_head {
+  std::uint64_t number;   ///< Of the subscription.
+  std::uint64_t consumed; ///< Their places are free.
+  std::uint64_t safe;     ///< What they led to has arrived where it goes.
 };
 
 /// Carries frames of links to one other process, in order, without loss while

@@ -9,40 +9,52 @@
 
 namespace puma::internal {
 
-inlet::inlet(std::shared_ptr<queue> q, party* owner)
-  : queue_(std::move(q)),
+inlet::inlet(std::shared_ptr<queue> q, party* owner,
+             std::shared_ptr<queue> relay)
+  : source_(std::move(q)),
+    queue_(relay ? std::move(relay) : source_),
     owner_(owner),
     one_by_one_(queue_->options().overflow == overflow::drop_oldest
                 || queue_->options().overflow == overflow::latest) {
+  subscribe(*source_);
+  if (queue_ != source_)
+    subscribe(*queue_);
+}
+
+void inlet::subscribe(queue& q) {
   wake_list wakes;
-  const queue::guard lock{queue_->mutex_};
-  if (queue_->inlet_)
-    throw usage_error{"buffer '" + queue_->name()
+  const queue::guard lock{q.mutex_};
+  if (q.inlet_)
+    throw usage_error{"buffer '" + q.name()
                       + "': has a subscription already; a buffer has one at a "
                         "time"};
-  if (queue_->subscribed_elsewhere_)
-    throw usage_error{"buffer '" + queue_->name()
+  if (q.subscribed_elsewhere_)
+    throw usage_error{"buffer '" + q.name()
                       + "': has a subscription already, in another process; a "
                         "buffer has one at a time"};
-  queue_->inlet_ = this;
-  queue_->changed(wakes);
+  q.inlet_ = this;
+  q.changed(wakes);
 }
 
 inlet::~inlet() {
   give_back();
+  unsubscribe(*queue_);
+  if (queue_ != source_)
+    unsubscribe(*source_);
+}
+
+void inlet::unsubscribe(queue& q) noexcept {
   wake_list wakes;
-  {
-    const queue::guard lock{queue_->mutex_};
-    while (!spent_.empty())
-      queue_->recycle(spent_.pop_front());
-    queue_->inlet_ = nullptr;
-    queue_->consumer_waits_ = false;
-    queue_->consumer_waker_ = nullptr;
-    queue_->consuming_.store(false, std::memory_order_relaxed);
-    // What was released last may not have been offered yet.
-    queue_->wake_waiters(wakes);
-    queue_->changed(wakes);
-  }
+  const queue::guard lock{q.mutex_};
+  while (&q == queue_.get() && !spent_.empty())
+    q.recycle(spent_.pop_front());
+  q.inlet_ = nullptr;
+  q.consumer_waits_ = false;
+  q.consumer_waker_ = nullptr;
+  q.consuming_.store(false, std::memory_order_relaxed);
+  // What was released last may not have been offered yet.
+  q.wake_waiters(wakes);
+  q.changed(wakes);
 }
 
 void inlet::retire_current() noexcept {

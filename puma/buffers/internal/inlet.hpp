@@ -16,7 +16,11 @@ class inlet : public detail::read_window {
   /// Subscribes; throws `usage_error` when the queue has a subscription.
   /// `owner` is the host that services it, or null: then it waits on behalf of
   /// whichever thread or dedicated runnable calls.
-  inlet(std::shared_ptr<queue> q, party* owner);
+  ///
+  /// With a `relay`, that is where it finds the values of `q`, whose seat is
+  /// elsewhere.
+  inlet(std::shared_ptr<queue> q, party* owner,
+        std::shared_ptr<queue> relay = nullptr);
 
   inlet(const inlet&) = delete;
   inlet& operator=(const inlet&) = delete;
@@ -24,7 +28,15 @@ class inlet : public detail::read_window {
   /// Unsubscribes: values that were not released stay in the queue.
   ~inlet();
 
-  [[nodiscard]] queue& source() const noexcept { return *queue_; }
+  [[nodiscard]] queue& source() const noexcept { return *source_; }
+
+  /// To be called when everything that came of the values released so far has
+  /// left the owner's hands.
+  void note_flushed() noexcept {
+    if (source_ != queue_)
+      queue_->flushed_.store(queue_->released_.load(std::memory_order_relaxed),
+                             std::memory_order_release);
+  }
 
   /// Makes the window non-empty if there are values. Otherwise says why not;
   /// on `empty`, and if `announce`, the owner is armed once that changes.
@@ -75,7 +87,11 @@ class inlet : public detail::read_window {
   void retire_current() noexcept;
   bool next_private_chunk() noexcept;
 
-  std::shared_ptr<queue> queue_;
+  void subscribe(queue& q);
+  void unsubscribe(queue& q) noexcept;
+
+  const std::shared_ptr<queue> source_;
+  const std::shared_ptr<queue> queue_; // where the values are
   party* owner_;
   const bool one_by_one_; // the policy drops waiting values: take no more
   bool idle_ = false;

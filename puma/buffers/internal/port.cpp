@@ -116,6 +116,13 @@ void port::refuse(const failure& error) {
   if (!queue_->inlet_)
     return;
   queue_->refusal_ = std::make_unique<failure>(error);
+  if (relay_in_) {
+    relay_in_->refused = true;
+    auto& values = *relay_in_->values;
+    const guard inner{values.mutex_};
+    values.refusal_ = std::make_unique<failure>(error);
+    values.wake_consumer(wakes);
+  }
   if (queue_->consumer_waits_) {
     queue_->consumer_waits_ = false;
     wakes.add(*queue_->consumer_waker_, wake::data);
@@ -140,6 +147,16 @@ void port::break_off(const failure& error) {
   shipping_.reset();
   for (auto& x : links_)
     end_link(*x);
+  if (relay_out_) {
+    relay_out_->over = true;
+    relay_out_->next.reset();
+  }
+  if (relay_in_) {
+    auto& values = *relay_in_->values;
+    const guard inner{values.mutex_};
+    if (values.ending_ == queue::ending::open)
+      values.end_with(error, wakes);
+  }
   if (q.away_) {
     // What was on its way to the seat, or waited for a place there.
     for (auto* x = q.listed_.head; x; x = x->next)
@@ -217,10 +234,10 @@ bool port::settled() const {
   if (broken_)
     return true;
   if (held_ || shipping_ || answer_due_ || announcing_
-      || subscription_told_ != (q.inlet_ && !q.refusal_))
+      || subscription_told_ != is_subscribed())
     return false;
   if (!q.away_)
-    return q.inlet_ || context_.self() == owner_node;
+    return (q.inlet_ && !relay_in_) || context_.self() == owner_node;
   if (ended_)
     return true;
   if (publishes())
@@ -231,7 +248,7 @@ bool port::settled() const {
 bool port::unused() const {
   const guard lock{queue_->mutex_};
   auto& q = *queue_;
-  return core_.use_count() == 1 && !q.inlet_ && !subscription_told_ && !held_
+  return core_.use_count() == 1 && !q.inlet_ && !relay_in_ && !relay_out_ && !subscription_told_ && !held_
          && !shipping_ && links_.empty() && q.publishers_ + q.tokens_ == 0
          && (broken_ || ended_
              || (q.away_ ? !link_open_ && !needs_link()
@@ -241,6 +258,7 @@ bool port::unused() const {
 // -- a round ------------------------------------------------------------------
 
 void port::round() {
+  end_relay();
   report_subscription();
   if (!ship_away())
     return;
@@ -254,7 +272,9 @@ void port::round() {
     }
     away = queue_->away_;
   }
+  acknowledge();
   if (!away) {
+    relay_values();
     serve_links();
     return;
   }
@@ -269,19 +289,24 @@ void port::round() {
 void port::report_subscription() {
   using note = port_context::note;
   auto what = note::subscribed;
+  std::uint64_t number = 0;
   {
     const guard lock{queue_->mutex_};
     auto& q = *queue_;
     if (!q.inlet_)
       q.refusal_.reset();
-    const bool has = q.inlet_ && !q.refusal_;
+    const bool has = is_subscribed();
     if (has == subscription_told_ || (q.inlet_ && q.refusal_))
       return;
     subscription_told_ = has;
-    if (!has)
+    if (!has) {
       what = note::unsubscribed;
+    } else if (relay_in_) {
+      what = note::relayed;
+      number = relay_in_->number;
+    }
   }
-  context_.tell_home(id_, what, 0);
+  context_.tell_home(id_, what, number);
 }
 
 // -- frames -------------------------------------------------------------------
@@ -309,6 +334,21 @@ void port::receive(const carrier_ptr& from, link_frame what, bytes body) {
     return on_recall(body);
   case link_frame::ended:
     return on_ended(body);
+  case link_frame::relay_piece: {
+    const guard lock{queue_->mutex_};
+    if (relay_in_) {
+      if (!relay_in_->pieces)
+        relay_in_->pieces = std::make_shared<encoder>();
+      relay_in_->pieces->block(body.data(), body.size());
+    }
+    return;
+  }
+  case link_frame::relay:
+    return on_relay(body);
+  case link_frame::relay_end:
+    return on_relay_end(body);
+  case link_frame::relay_ack:
+    return on_relay_ack(body);
   }
   throw error{"buffer '" + queue_->name_ + "': unknown frame "
               + std::to_string(static_cast<int>(what))};

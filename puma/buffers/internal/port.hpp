@@ -10,8 +10,10 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <set>
 #include <span>
@@ -38,6 +40,7 @@ class port_context {
     marked_active, ///< As `active`, and the old seat gets a mark.
     in_use,        ///< Answers `hold` at the seat: a subscription is here.
     seated,        ///< The seat is here now.
+    relayed,       ///< Subscribed by one that may be restarted; numbered.
   };
 
   [[nodiscard]] virtual node_id self() const noexcept = 0;
@@ -58,6 +61,10 @@ class port_context {
   /// Returns what takes references to objects to and from other processes.
   virtual reference_exchange& references() noexcept = 0;
 
+  /// Calls `done` once everything has arrived where it goes that the runnables
+  /// with the input `x` have published so far.
+  virtual void when_passed_on_from(port& x, std::function<void()> done) = 0;
+
   /// Called after each round of work of a port, outside of all locks.
   virtual void worked(port& who) = 0;
 
@@ -77,6 +84,12 @@ class port_context {
 /// follows its values; when the old seat has all marks, it ships what it has to
 /// the new one; then everybody opens a link to the new seat. So the order of
 /// each publisher's values is kept.
+///
+/// *A relayed subscription* is one of a runnable that may be restarted. The seat
+/// does not go there, but stays at home, where the queue outlives the process of
+/// the runnable. Values are sent in batches, which are kept at home until they
+/// are safe: what came of them has arrived elsewhere. When the subscription goes
+/// or its process dies, what is not safe is put back into the queue.
 ///
 /// *Threads.* All functions may be called from any thread. The state is guarded
 /// by the queue's mutex; everything that is sent is sent by `run`, which is
@@ -132,6 +145,26 @@ class port final : public waker, public std::enable_shared_from_this<port> {
   /// `spared`: then its publishers have successors to come.
   void node_gone(node_id who, const failure& error, bool spared = false);
 
+  // -- relayed subscriptions --------------------------------------------------
+
+  /// Told by the home, to its own port: values go to a subscription in `to`.
+  void start_relay(node_id to, std::uint64_t number);
+  /// That is over. `handled` values are done with; nothing if it is not known.
+  void stop_relay(std::optional<std::uint64_t> handled);
+
+  /// Returns the queue in which a relayed subscription of `source` finds its
+  /// values; null when there is no need for one: it is at home, or taken.
+  static std::shared_ptr<queue> relay_for(const std::shared_ptr<queue>& source);
+
+  /// Ends a relayed subscription, when all has been passed on and its runnable
+  /// is gone.
+  void close_relay();
+
+  /// Returns how many values were published here so far, and whether so many
+  /// have been sent on.
+  [[nodiscard]] std::uint64_t published() const;
+  [[nodiscard]] bool has_sent(std::uint64_t count) const;
+
   // -- told by carriers -------------------------------------------------------
 
   /// Handles a frame. Throws `error` when the peer breaks the rules.
@@ -160,6 +193,8 @@ class port final : public waker, public std::enable_shared_from_this<port> {
  private:
   struct link_end;
   struct small_frame;
+  struct relay_out;
+  struct relay_in;
   using guard = queue::guard;
 
   // What `run` does, in this order.
@@ -173,7 +208,13 @@ class port final : public waker, public std::enable_shared_from_this<port> {
   void report_publishers();
   void return_places();
   void serve_links();
+  void end_relay();
+  void relay_values();
+  void acknowledge();
 
+  void roll_back(relay_out& x, std::uint64_t safe);
+  void on_passed_on(std::uint64_t number, std::uint64_t safe);
+  [[nodiscard]] bool is_subscribed() const noexcept;
   bool take_chunk();
   void send_batch(std::uint32_t count, std::uint32_t beyond);
   void next_batch();
@@ -213,6 +254,9 @@ class port final : public waker, public std::enable_shared_from_this<port> {
   void on_grant(bytes body);
   void on_recall(bytes body);
   void on_ended(bytes body);
+  void on_relay(bytes body);
+  void on_relay_end(bytes body);
+  void on_relay_ack(bytes body);
 
   port_context& context_;
   const buffer_id id_;
@@ -235,7 +279,13 @@ class port final : public waker, public std::enable_shared_from_this<port> {
   bool announcing_ = false; // a link's beginning or end has yet to be sent
   bool sending_ = false;    // something was taken from the queue and has to go
 
+  // -- relayed subscriptions --
+  std::unique_ptr<relay_out> relay_out_; // at home
+  std::unique_ptr<relay_in> relay_in_;   // elsewhere
+  std::uint64_t last_relay_ = 0;
+
   // -- away --
+  std::uint64_t in_hand_ = 0; // taken from the queue, not sent yet
   node_id seat_ = 0;
   bool link_open_ = false;
   bool linked_ = false;    // has had a link since the seat came there

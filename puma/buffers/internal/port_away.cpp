@@ -73,6 +73,7 @@ bool port::take_chunk() {
     current_ = q.listed_.pop_front();
   }
   q.listed_count_ -= current_->count();
+  in_hand_ += current_->count();
   sending_ = true;
   return true;
 }
@@ -123,6 +124,7 @@ void port::pump() {
   flush();
   const guard lock{q.mutex_};
   sending_ = current_ != nullptr;
+  in_hand_ = current_ ? current_->count() : 0;
 }
 
 std::uint32_t port::encode_part() {
@@ -192,6 +194,7 @@ void port::give_back_current() noexcept {
     return;
   queue_->listed_count_ += current_->count();
   queue_->listed_.push_front(std::exchange(current_, nullptr));
+  in_hand_ = 0;
   sending_ = false;
 }
 

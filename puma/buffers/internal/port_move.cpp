@@ -92,7 +92,7 @@ void port::answer_hold() {
                           + (blanket_ ? 1u : 0u);
       active = queue_->publishers_ + queue_->tokens_ != others;
       // What it has in hand could not be shipped.
-      in_use = queue_->inlet_ && !queue_->refusal_;
+      in_use = queue_->inlet_ && !queue_->refusal_ && !relay_in_;
     }
     must_open_ = active;
   }

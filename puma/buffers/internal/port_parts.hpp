@@ -70,6 +70,42 @@ struct port::link_end {
   room_waiter wait;
 };
 
+/// What is known at home of a relayed subscription.
+struct port::relay_out {
+  struct batch {
+    std::shared_ptr<const encoder> text;
+    std::uint64_t first;
+    std::uint64_t count;
+  };
+
+  node_id to = 0;
+  std::uint64_t number = 0;
+  carrier_ptr out;             // of `round` alone
+  std::deque<batch> window;    // not safe yet
+  std::uint64_t bytes = 0;     // of these
+  std::uint64_t sent = 0;      // counts of values
+  std::uint64_t consumed = 0;
+  std::uint64_t safe = 0;
+  bool end_sent = false;
+  bool over = false;
+  std::optional<std::uint64_t> handled; // when it is over
+  std::optional<std::pair<node_id, std::uint64_t>> next; // comes after it
+};
+
+/// A relayed subscription in this process.
+struct port::relay_in {
+  std::shared_ptr<queue> values;
+  std::uint64_t number = 0;
+  carrier_ptr back;
+  std::shared_ptr<encoder> pieces; // of the batch to come, or null
+  std::uint64_t received = 0;
+  std::uint64_t told_consumed = 0;
+  std::uint64_t told_safe = 0;
+  bool asked = false; // whether what came of some has been passed on
+  bool refused = false;
+  room_waiter wait; // in `values`
+};
+
 /// A frame to be sent when the mutex has been released.
 struct port::small_frame {
   carrier_ptr to;

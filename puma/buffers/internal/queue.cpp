@@ -125,11 +125,13 @@ bool queue::fail_token(const failure& error) {
   return open;
 }
 
-bool queue::take_first(void* to) {
+queue::take_result queue::take_first(void* to) {
   wake_list wakes;
   const guard lock{mutex_};
-  if (inlet_ || away_ || frozen_ || listed_.empty())
-    return false;
+  if (away_ || frozen_)
+    return take_result::later; // it is on its way back
+  if (inlet_ || listed_.empty())
+    return take_result::none;
   auto* first = listed_.head;
   ops_.relocate(to, first->at(first->begin, ops_), 1);
   if (++first->begin == first->end)
@@ -137,7 +139,7 @@ bool queue::take_first(void* to) {
   --listed_count_;
   released_.fetch_add(1, std::memory_order_release);
   wake_waiters(wakes);
-  return true;
+  return take_result::taken;
 }
 
 publish_result queue::try_append(void* value) {

@@ -117,7 +117,8 @@ class queue : public std::enable_shared_from_this<queue> {
 
   /// Moves the first value out, to uninitialised memory, if there is one and
   /// nobody is subscribed. To be destroyed, or put back.
-  bool take_first(void* to);
+  enum class take_result { taken, none, later };
+  take_result take_first(void* to);
 
   /// Publishes a value on behalf of the runtime, also when plain threads may
   /// not any more. Never waits and never drops; moves from it when accepted.
@@ -226,6 +227,10 @@ class queue : public std::enable_shared_from_this<queue> {
   bool port_waits_ = false;           // for values to take on
   bool recalled_ = false;             // away: the seat wants idle places back
   std::uint64_t bound_;               // the capacity at the seat, otherwise 0
+
+  // Of values taken, those whose consequences have left the consumer's hands;
+  // kept up to date for relayed subscriptions only.
+  std::atomic<std::uint64_t> flushed_{0};
 
   // The consumer is in a slice, and calls `offer_room` at its end.
   std::atomic<bool> consuming_{false};

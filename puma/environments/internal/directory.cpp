@@ -60,9 +60,16 @@ void directory::on_note(node_id from, buffer_id id, note what,
   case note::subscribed:
     subscribe(from, id, x);
     break;
+  case note::relayed:
+    if (!x.subscriber)
+      x.relay = epoch;
+    subscribe(from, id, x);
+    break;
   case note::unsubscribed:
-    if (x.subscriber == from)
+    if (x.subscriber == from) {
+      stop_relay(x, epoch);
       set_subscriber(x, {});
+    }
     balance(id, x);
     break;
   case note::idle:
@@ -123,10 +130,22 @@ void directory::set_subscriber(entry& x, std::optional<node_id> who) {
   x.own->set_subscribed_elsewhere(who && *who != owner_node);
 }
 
+void directory::stop_relay(entry& x, std::optional<std::uint64_t> handled) {
+  x.relay.reset();
+  if (std::exchange(x.relaying, false))
+    x.own->stop_relay(handled);
+}
+
 void directory::balance(buffer_id id, entry& x) {
-  const auto wanted = x.subscriber.value_or(owner_node);
-  if (x.moving || x.broken || wanted == x.seat)
+  // Where it may be restarted, the queue must not go with it.
+  const auto wanted = x.relay ? owner_node : x.subscriber.value_or(owner_node);
+  if (x.moving || x.broken)
     return;
+  if (wanted == x.seat) {
+    if (x.relay && !std::exchange(x.relaying, true))
+      x.own->start_relay(*x.subscriber, *x.relay);
+    return;
+  }
   ++x.epoch;
   x.moving = move{wanted, x.members, {}, {}, false};
   x.moving->waiting.insert(owner_node);
@@ -161,6 +180,8 @@ void directory::resume(buffer_id id, entry& x) {
 void directory::break_off(buffer_id id, entry& x, const failure& error) {
   x.broken = error;
   x.moving.reset();
+  x.relay.reset();
+  x.relaying = false;
   set_subscriber(x, {});
   for (auto who : x.members)
     to_.break_off(who, id, error);
@@ -172,8 +193,10 @@ void directory::node_gone(node_id who, const failure& error, bool in_order,
   for (auto& [id, x] : entries_) {
     x.members.erase(who);
     const bool published = x.publishing.erase(who) != 0;
-    if (x.subscriber == who)
+    if (x.subscriber == who) {
+      stop_relay(x, {});
       set_subscriber(x, {});
+    }
     if (x.broken)
       continue;
     const bool arriving = x.moving && x.moving->to == who;

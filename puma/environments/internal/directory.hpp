@@ -86,6 +86,8 @@ class directory {
     int expected = 0;             // handles on their way
     node_id seat = owner_node;
     std::optional<node_id> subscriber;
+    std::optional<std::uint64_t> relay; // its number, if it may be restarted
+    bool relaying = false;              // and values go there
     std::uint64_t epoch = 0;
     std::optional<move> moving;
     std::optional<failure> broken;
@@ -98,6 +100,7 @@ class directory {
   void subscribe(node_id from, buffer_id id, entry& x);
   void refuse(node_id who, buffer_id id, const entry& x);
   void set_subscriber(entry& x, std::optional<node_id> who);
+  static void stop_relay(entry& x, std::optional<std::uint64_t> handled);
 
   messenger& to_;
   std::map<buffer_id, entry> entries_;

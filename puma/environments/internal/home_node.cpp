@@ -969,6 +969,10 @@ detail::buffer_core_ptr home_node::import_buffer(decoder& from,
   return own->core();
 }
 
+void home_node::when_passed_on_from(port&, std::function<void()> done) {
+  done(); // nothing is relayed to here
+}
+
 void home_node::tell_home(buffer_id id, note what, std::uint64_t epoch) {
   post([this, id, what, epoch] {
     directory_.on_note(owner_node, id, what, epoch);

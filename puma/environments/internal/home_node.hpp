@@ -57,6 +57,7 @@ class home_node final : public node, private directory::messenger {
   detail::buffer_core_ptr import_buffer(decoder& from,
                                         const detail::value_ops& ops) override;
   void tell_home(buffer_id id, note what, std::uint64_t epoch) override;
+  void when_passed_on_from(port& x, std::function<void()> done) override;
 
  protected:
   void on_control(const connection_ptr& from, const frame_header& head,

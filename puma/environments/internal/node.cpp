@@ -94,9 +94,17 @@ class node::acceptor final : public io_client {
 /// said that everything has come in.
 struct node::barrier {
   std::vector<port_ptr> ports;
+  std::vector<std::uint64_t> marks; // what they have to have sent; or none
   std::function<void()> done;
   std::map<connection_ptr, std::uint64_t> syncs;
   bool asked = false;
+
+  [[nodiscard]] bool holds() const {
+    for (std::size_t i = 0; i != ports.size(); ++i)
+      if (marks.empty() ? !ports[i]->settled() : !ports[i]->has_sent(marks[i]))
+        return false;
+    return true;
+  }
 };
 
 node::node(io_loop& loop, io_loop& link_loop, node_id self)
@@ -387,10 +395,25 @@ void node::on_lost(const connection_ptr& who, const std::string& why) {
 
 void node::when_passed_on(std::vector<port_ptr> ports,
                           std::function<void()> done) {
+  add_barrier(std::move(ports), {}, std::move(done));
+}
+
+void node::when_sent(const std::vector<port_ptr>& ports,
+                     std::function<void()> done) {
+  std::vector<std::uint64_t> marks;
+  for (auto& x : ports)
+    marks.push_back(x->published());
+  add_barrier(ports, std::move(marks), std::move(done));
+}
+
+void node::add_barrier(std::vector<port_ptr> ports,
+                       std::vector<std::uint64_t> marks,
+                       std::function<void()> done) {
   {
     const std::lock_guard guard{barriers_mutex_};
     auto x = std::make_unique<barrier>();
     x->ports = std::move(ports);
+    x->marks = std::move(marks);
     x->done = std::move(done);
     barriers_.push_back(std::move(x));
     barrier_count_.fetch_add(1);
@@ -408,9 +431,7 @@ void node::check_barriers() {
   {
     const std::lock_guard guard{barriers_mutex_};
     for (auto& x : barriers_) {
-      if (x->asked
-          || !std::all_of(x->ports.begin(), x->ports.end(),
-                          [](const auto& y) { return y->settled(); }))
+      if (x->asked || !x->holds())
         continue;
       x->asked = true;
       std::vector<connection_ptr> all;

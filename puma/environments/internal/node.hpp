@@ -101,6 +101,11 @@ class node : public port_context,
   /// buffers has arrived where it goes.
   void when_passed_on(std::vector<port_ptr> ports, std::function<void()> done);
 
+  /// As above, once what was published there by now has arrived, while more may
+  /// come.
+  void when_sent(const std::vector<port_ptr>& ports,
+                 std::function<void()> done);
+
   /// Forgets a process that is gone, and tells all ports.
   void forget_node(node_id who, const failure& error,
                    std::set<buffer_id> spared);
@@ -201,6 +206,9 @@ class node : public port_context,
   [[nodiscard]] bool may_say_more(node_id who);
   void act_on_gone();
   void greet(const connection_ptr& to);
+  void add_barrier(std::vector<port_ptr> ports,
+                   std::vector<std::uint64_t> marks,
+                   std::function<void()> done);
   void check_barriers();
   void on_synced(const connection_ptr& from, std::uint64_t token);
   void finish_syncs_of(const connection& lost);

@@ -46,6 +46,7 @@ class worker_node::run final : public run_observer,
     home_.forget(id_, "runnable '" + x.name + "' has ended"
                         + (error ? ", with " + error->describe() : ""));
     tell_in_order([self = shared_from_this(), error, untaken] {
+      self->close_relays();
       self->home_.report_end(self->id_, error.get(), untaken);
       self->ports.clear();
     });
@@ -84,6 +85,7 @@ class worker_node::run final : public run_observer,
       stream.to->drop_token();
     tell_in_order([self = shared_from_this(),
                    text = std::make_shared<encoder>(std::move(body))] {
+      self->close_relays();
       self->home_.tell(node_frame::suspended, self->id_, *text);
       self->ports.clear();
     });
@@ -135,6 +137,12 @@ class worker_node::run final : public run_observer,
     bool under_way;                // and not seen yet
     std::unique_ptr<encoder> next; // the latest one that waits
   };
+
+  /// Now that what came of its values is safe.
+  void close_relays() {
+    for (auto& x : ports)
+      x->close_relay();
+  }
 
   /// Those that other processes know.
   [[nodiscard]] std::vector<buffer_id>
@@ -430,6 +438,23 @@ void worker_node::tell_home(buffer_id id, note what, std::uint64_t epoch) {
   body.number(what);
   body.number(epoch);
   tell(node_frame::note, id, body);
+}
+
+void worker_node::when_passed_on_from(port& x, std::function<void()> done) {
+  std::vector<port_ptr> outputs;
+  {
+    const std::lock_guard guard{mutex_};
+    for (auto& [id, record] : live_) {
+      const auto& all = static_cast<run&>(*record->observer).ports;
+      const bool has_it = std::any_of(all.begin(), all.end(), [&](auto& y) {
+        return y.get() == &x;
+      });
+      for (auto& y : all)
+        if (has_it && y.get() != &x)
+          outputs.push_back(y);
+    }
+  }
+  when_sent(outputs, std::move(done));
 }
 
 void worker_node::export_buffer(encoder& to, const detail::buffer_core_ptr& x) {

@@ -35,6 +35,7 @@ class worker_node final : public node {
   detail::buffer_core_ptr import_buffer(decoder& from,
                                         const detail::value_ops& ops) override;
   void tell_home(buffer_id id, note what, std::uint64_t epoch) override;
+  void when_passed_on_from(port& x, std::function<void()> done) override;
 
  protected:
   void on_control(const connection_ptr& from, const frame_header& head,
