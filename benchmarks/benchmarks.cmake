@@ -18,6 +18,7 @@ puma_bench_program(
   puma_bench/options.cpp
   puma_bench/pipe3.cpp
   puma_bench/report.cpp
+  puma_bench/restart.cpp
   puma_bench/ring.cpp
   puma_bench/spawn.cpp
   puma_bench/stages.cpp
@@ -37,6 +38,7 @@ if(CMAKE_BUILD_TYPE MATCHES "^Rel")
     pipe3_i64
     pipe3_1k
     pipe3_1m
+    pipe3_i64_supervised
     fan4_i64
     mpsc4_i64
     call
@@ -61,6 +63,12 @@ if(CMAKE_BUILD_TYPE MATCHES "^Rel")
     add_test(NAME bench_puma-bench_${workload}_processes
              COMMAND puma-bench ${workload}_c16 --env process --items 1000)
     set_tests_properties(bench_puma-bench_${workload}_processes
+                         PROPERTIES LABELS benchmarks TIMEOUT 60)
+  endforeach()
+  foreach(workload restart xproc_restart)
+    add_test(NAME bench_puma-bench_${workload} COMMAND puma-bench ${workload}
+                                                       --items 10)
+    set_tests_properties(bench_puma-bench_${workload}
                          PROPERTIES LABELS benchmarks TIMEOUT 60)
   endforeach()
   add_test(NAME soak COMMAND puma-soak 5)

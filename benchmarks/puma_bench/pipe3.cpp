@@ -36,10 +36,14 @@ class processor final
 };
 
 template <class Items>
-measurement run_pipe3(const settings& given, Items items) {
+measurement run_pipe3(const settings& given, Items items,
+                      bool is_supervised = false) {
   using value_type = typename Items::value_type;
   puma::runtime rt{{.threads = given.threads}};
-  const auto env = make_environment(rt, given);
+  const auto place = make_environment(rt, given);
+  const auto guard = place->supervisor("guard",
+                                       {.then = puma::on_failure::restart});
+  const puma::environment* const env = is_supervised ? &guard : place.get();
   const auto made = env->make_buffer<value_type>("made", given.capacity);
   const auto stepped = env->make_buffer<value_type>("stepped", given.capacity);
 
@@ -63,6 +67,10 @@ measurement run_pipe3(const settings& given, Items items) {
 
 measurement run_pipe3_integers(const settings& given) {
   return run_pipe3(given, integers{});
+}
+
+measurement run_pipe3_supervised(const settings& given) {
+  return run_pipe3(given, integers{}, true);
 }
 
 measurement run_pipe3_blocks(const settings& given) {

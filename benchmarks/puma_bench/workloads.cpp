@@ -19,6 +19,7 @@ constexpr std::array table{
   workload{"pipe3_i64", 1'000'000, 0, &run_pipe3_integers},
   workload{"pipe3_1k", 300'000, kib, &run_pipe3_blocks},
   workload{"pipe3_1m", 3000, kib* kib, &run_pipe3_blocks},
+  workload{"pipe3_i64_supervised", 1'000'000, 0, &run_pipe3_supervised},
   workload{"fan4_i64", 1'000'000, 0, &run_fan4},
   workload{"mpsc4_i64", 1'000'000, 0, &run_mpsc4},
   workload{"lat", 4000, 0, &run_latency,
@@ -34,6 +35,9 @@ constexpr std::array table{
   workload{"xproc_1k", 300'000, kib, &run_across_blocks, across},
   workload{"xproc_1m", 3000, kib* kib, &run_across_blocks, across},
   workload{"xproc_lat", 2000, 0, &run_across_latency, across},
+  workload{"restart", 2000, 0, &run_restart,
+           "is for threads; xproc_restart is its counterpart"},
+  workload{"xproc_restart", 100, 0, &run_across_restart, across},
 };
 
 } // namespace

@@ -66,6 +66,9 @@ measurement run_pipe3_integers(const settings& given);
 
 /// The same with blocks. @pre `payload` is not 0
 measurement run_pipe3_blocks(const settings& given);
+measurement run_pipe3_supervised(const settings& given);
+measurement run_restart(const settings& given);
+measurement run_across_restart(const settings& given);
 
 /// One source that publishes each integer to four sinks.
 measurement run_fan4(const settings& given);

@@ -41,7 +41,7 @@ struct supervised {
   std::uint64_t last_failure = 0;      // that counted
   const queue* value_source = nullptr; // of the value that failed last
   std::uint32_t attempts = 0;          // of that value
-  bool must_retry = false;           // what has become of that value is not settled
+  bool must_retry = false;   // what has become of that value is not settled
   bool letters_open = false; // holds a token on the dead letters' buffer
 };
 

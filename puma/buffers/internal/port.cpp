@@ -248,8 +248,9 @@ bool port::settled() const {
 bool port::unused() const {
   const guard lock{queue_->mutex_};
   auto& q = *queue_;
-  return core_.use_count() == 1 && !q.inlet_ && !relay_in_ && !relay_out_ && !subscription_told_ && !held_
-         && !shipping_ && links_.empty() && q.publishers_ + q.tokens_ == 0
+  return core_.use_count() == 1 && !q.inlet_ && !relay_in_ && !relay_out_
+         && !subscription_told_ && !held_ && !shipping_ && links_.empty()
+         && q.publishers_ + q.tokens_ == 0
          && (broken_ || ended_
              || (q.away_ ? !link_open_ && !needs_link()
                          : context_.self() == owner_node));

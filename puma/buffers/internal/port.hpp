@@ -85,11 +85,12 @@ class port_context {
 /// the new one; then everybody opens a link to the new seat. So the order of
 /// each publisher's values is kept.
 ///
-/// *A relayed subscription* is one of a runnable that may be restarted. The seat
-/// does not go there, but stays at home, where the queue outlives the process of
-/// the runnable. Values are sent in batches, which are kept at home until they
-/// are safe: what came of them has arrived elsewhere. When the subscription goes
-/// or its process dies, what is not safe is put back into the queue.
+/// *A relayed subscription* is one of a runnable that may be restarted. The
+/// seat does not go there, but stays at home, where the queue outlives the
+/// process of the runnable. Values are sent in batches, which are kept at home
+/// until they are safe: what came of them has arrived elsewhere. When the
+/// subscription goes or its process dies, what is not safe is put back into the
+/// queue.
 ///
 /// *Threads.* All functions may be called from any thread. The state is guarded
 /// by the queue's mutex; everything that is sent is sent by `run`, which is

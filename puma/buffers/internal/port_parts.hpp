@@ -80,15 +80,15 @@ struct port::relay_out {
 
   node_id to = 0;
   std::uint64_t number = 0;
-  carrier_ptr out;             // of `round` alone
-  std::deque<batch> window;    // not safe yet
-  std::uint64_t bytes = 0;     // of these
-  std::uint64_t sent = 0;      // counts of values
+  carrier_ptr out;          // of `round` alone
+  std::deque<batch> window; // not safe yet
+  std::uint64_t bytes = 0;  // of these
+  std::uint64_t sent = 0;   // counts of values
   std::uint64_t consumed = 0;
   std::uint64_t safe = 0;
   bool end_sent = false;
   bool over = false;
-  std::optional<std::uint64_t> handled; // when it is over
+  std::optional<std::uint64_t> handled;                  // when it is over
   std::optional<std::pair<node_id, std::uint64_t>> next; // comes after it
 };
 

@@ -39,8 +39,8 @@ bool port::has_sent(std::uint64_t count) const {
   const guard lock{queue_->mutex_};
   auto& q = *queue_;
   return broken_ || ended_ || !q.away_
-         || q.stats_.accepted - std::min(q.stats_.accepted,
-                                         q.listed_count_ + in_hand_)
+         || q.stats_.accepted
+                - std::min(q.stats_.accepted, q.listed_count_ + in_hand_)
               >= count;
 }
 
@@ -86,9 +86,9 @@ void port::end_relay() {
     queue_->consumer_waker_ = nullptr;
   }
   // Only this function, which is never active twice, lets go of it.
-  roll_back(*relay_out_, std::min(relay_out_->handled.value_or(
-                                    relay_out_->safe),
-                                  relay_out_->sent));
+  roll_back(
+    *relay_out_,
+    std::min(relay_out_->handled.value_or(relay_out_->safe), relay_out_->sent));
   wake_list wakes;
   const guard lock{queue_->mutex_};
   x = std::move(relay_out_);
@@ -111,14 +111,13 @@ void port::roll_back(relay_out& x, std::uint64_t safe) {
       continue;
     decoder in{batch.text->bytes(), static_cast<void*>(&context_)};
     for (auto at = batch.first; at != batch.first + batch.count;) {
-      const auto n = static_cast<std::uint32_t>(
-        std::min<std::uint64_t>(batch.first + batch.count - at,
-                                q.chunk_limit_));
+      const auto n = static_cast<std::uint32_t>(std::min<std::uint64_t>(
+        batch.first + batch.count - at, q.chunk_limit_));
       auto* part = new_chunk(n, q.ops_);
       part->end = static_cast<std::uint32_t>(
         wire_.decode(in, part->at(0, q.ops_), n));
-      const auto done = static_cast<std::uint32_t>(std::min<std::uint64_t>(
-        at < safe ? safe - at : 0, part->end));
+      const auto done = static_cast<std::uint32_t>(
+        std::min<std::uint64_t>(at < safe ? safe - at : 0, part->end));
       q.ops_.destroy(part->at(0, q.ops_), done);
       part->begin = done;
       at += n;
@@ -402,8 +401,8 @@ void port::acknowledge() {
     }
     x->told_consumed = told;
     x->asked = x->asked || ask.has_value();
-    head = {x->number, x->told_consumed, std::min(x->told_safe,
-                                                  x->told_consumed)};
+    head = {x->number, x->told_consumed,
+            std::min(x->told_safe, x->told_consumed)};
     if (tell && !x->back)
       x->back = context_.connect(owner_node);
     back = x->back;

@@ -446,9 +446,8 @@ void worker_node::when_passed_on_from(port& x, std::function<void()> done) {
     const std::lock_guard guard{mutex_};
     for (auto& [id, record] : live_) {
       const auto& all = static_cast<run&>(*record->observer).ports;
-      const bool has_it = std::any_of(all.begin(), all.end(), [&](auto& y) {
-        return y.get() == &x;
-      });
+      const bool has_it = std::any_of(all.begin(), all.end(),
+                                      [&](auto& y) { return y.get() == &x; });
       for (auto& y : all)
         if (has_it && y.get() != &x)
           outputs.push_back(y);
