@@ -34,6 +34,17 @@ puma_example(
   120_a_process_dies PROCESSES EXPECT
   "^fragile: 1 2\nprocess_lost: .*was killed by .*\nsteady: 1 2 3, completed$")
 
+puma_example(
+  090_restarts
+  EXPECT
+  "^handled 1\nrestarted, 1 time.s.\nhandled 3\nrestarted, 2 time.s.\nhandled 5\ngave up on it:\n.*'guard': gave up on runnable 'fragile' after 2 restarts.*\n  after: runnable 'fragile': on_value .value 6 of buffer 'in'."
+)
+
+puma_example(
+  100_dead_letters EXPECT
+  "^sum of the others: 8\ndead after 3 attempts: \"2b\" .std::invalid_argument: not a number.$"
+)
+
 puma_example(130_with_caf_actors EXPECT
              "^sum of 1 to 1000, times 2: 1001000$")
 target_link_libraries(130_with_caf_actors PRIVATE puma::caf)

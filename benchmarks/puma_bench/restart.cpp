@@ -41,8 +41,7 @@ class fragile final : public puma::single_buffer_servicing_runnable<request> {
   void on_value(request& x) override {
     if (x.fails)
       throw std::runtime_error{"was asked to"};
-    out_.publish(
-      {x.number, static_cast<std::int32_t>(::getpid()), now_ns()});
+    out_.publish({x.number, static_cast<std::int32_t>(::getpid()), now_ns()});
   }
 
  private:
@@ -106,7 +105,9 @@ measurement run_restart(const settings& given) {
   puma::runtime rt{{.threads = given.threads}};
   return run_restarts(
     puma::thread_environment{rt}, given.items, false,
-    [](auto& requests, const answer&) { requests.publish({0, true}); },
+    [](auto& requests, const answer&) {
+      requests.publish({0, true});
+    },
     "from the value that fails to the successor's first one");
 }
 

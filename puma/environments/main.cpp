@@ -2,6 +2,7 @@
 
 #include "puma/environments/main.hpp"
 
+#include "puma/actors/exit_record.hpp"
 #include "puma/environments/internal/main_options.hpp"
 #include "puma/environments/internal/runtime_core.hpp"
 #include "puma/environments/internal/signal_watch.hpp"
@@ -28,7 +29,8 @@ void report(const std::exception& error) {
   // What the runtime threw on behalf of a runnable tells where it came from.
   const auto origin = current_failure();
   log(log_level::error, logger,
-      origin ? origin->describe() : std::string{error.what()});
+      origin ? exit_record::of(*origin).to_string()
+             : std::string{error.what()});
 }
 
 int run_body(runtime& rt, const std::function<int(runtime&)>& body) {
@@ -71,7 +73,8 @@ int run_main(int argc, char** argv, const std::function<int(runtime&)>& body) {
   signals.stop();
   while (auto error = core.all().claim_any()) {
     log(log_level::error, logger,
-        "nobody was told of this error: " + error->describe());
+        "nobody was told of this error: "
+          + exit_record::of(*error).to_string());
     if (result == 0)
       result = exit_failure;
   }
