@@ -173,14 +173,16 @@ publish_result try_publish(actor_output& to, void* value) {
   if (!to.end)
     return publish_result::closed;
   auto& end = static_cast<internal::outlet&>(*to.end);
-  const auto result = end.try_publish(value);
-  if (result != publish_result::full)
-    return result;
   to.waker->expect();
-  const auto second = end.try_publish_for(value, *to.waker);
-  if (second != publish_result::full)
+  const auto result = end.try_publish_for(value, *to.waker);
+  if (result != publish_result::full)
     to.waker->let_actor_go();
-  return second;
+  return result;
+}
+
+void end_output(actor_output& x) noexcept {
+  x.end.reset();
+  x.waker->let_actor_go(); // no room is waited for any more
 }
 
 void abandon(actor_output& x, const std::string& why) noexcept {

@@ -103,6 +103,9 @@ void close(actor_input& x) noexcept;
 /// As `try_publish`; on `full` a message comes once that changes.
 publish_result try_publish(actor_output& to, void* value);
 
+/// To be called when its stream has been ended.
+void end_output(actor_output& x) noexcept;
+
 /// Fails its stream, if that has not ended; `why` says how the actor ended.
 void abandon(actor_output& x, const std::string& why) noexcept;
 
@@ -284,13 +287,13 @@ class actor_publisher {
   /// Ends this publisher's stream. Once; then it is a `usage_error`.
   void complete() {
     detail::complete(core()->end.get());
-    core_->end.reset();
+    detail::end_output(*core_);
   }
 
   /// Ends it with an error.
   void fail(const failure& error) {
     detail::fail(core()->end.get(), error);
-    core_->end.reset();
+    detail::end_output(*core_);
   }
 
  private:

@@ -104,6 +104,11 @@ void registry::attach(run_record& x, hosted& running) {
     if (x.phase != run_phase::ended && !x.running) {
       x.running = std::exchange(unused, nullptr);
       early_jobs = std::exchange(x.early_jobs, {});
+      // Neither those that come now nor a stop may overtake them.
+      if (!running.route())
+        std::erase_if(early_jobs, [&](const auto& job) {
+          return running.give(job, wakes) == job_inbox::result::pushed;
+        });
       if (x.early_signals != 0)
         signal(x, x.early_signals, wakes);
     }

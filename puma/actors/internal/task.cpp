@@ -550,6 +550,8 @@ void task::run_jobs_while_waiting() {
     // The hook that waits is not the one that failed, but it must return.
     job_error_ = ending_here();
     stopping_ = true;
+    // Also if the hook swallows what is thrown here.
+    bits_.fetch_or(wake::stop, std::memory_order_relaxed);
     throw stopped{describe() + ": failed while a hook waited"};
   }
 }

@@ -209,7 +209,8 @@ void call_desk::receive(bytes piece) {
     } else {
       auto& so_far = i != partial_.end() ? i->second : partial_[key];
       partial_bytes_ += part.size();
-      if (partial_bytes_ > 4 * most_bytes)
+      if (so_far.size() + part.size() > most_bytes
+          || partial_bytes_ > most_partial_bytes)
         throw error{"messages that are too large, or never end"};
       so_far.insert(so_far.end(), part.begin(), part.end());
       if (!head.last)
@@ -262,6 +263,15 @@ void call_desk::send(node_id to, scope_id scope, std::uint64_t object,
   if (!key)
     throw usage_error{"call of '" + x->method().name
                       + "': cannot go to another process: " + x->obstacle()};
+  if (to == self_) {
+    // A reference has come back to where its runnable was.
+    x->object = object;
+    if (const auto record = find_scope(scope))
+      record->send(x);
+    else
+      x->settle(gone_failure(*x, how_ended(scope)));
+    return;
+  }
   std::uint64_t id = 0;
   bool gone = false;
   {
@@ -320,7 +330,7 @@ void call_desk::on_call(node_id from, decoder& in) {
       record->send(call);
     else
       call->settle(gone_failure(*call, how_ended(scope)));
-  } catch (const std::exception&) {
+  } catch (...) { // user code that decodes may throw anything
     refuse(from, id, failure{std::current_exception()});
   }
 }
@@ -336,7 +346,7 @@ void call_desk::answer(node_id to, std::uint64_t id,
     message.number(true);
     x.encode_result(message);
     carry(to, message);
-  } catch (const std::exception&) {
+  } catch (...) {
     refuse(to, id, failure{std::current_exception()});
   }
 }
@@ -366,7 +376,12 @@ void call_desk::on_answer(decoder& in) {
     call->settle(decode_failure(in));
     return;
   }
-  call->decode_result(in);
+  try {
+    call->decode_result(in);
+  } catch (...) {
+    call->settle(failure{std::current_exception()});
+    return;
+  }
   if (in.ok())
     call->settle();
   else

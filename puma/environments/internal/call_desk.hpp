@@ -67,6 +67,9 @@ class call_desk final : public reference_exchange,
   /// Longer messages are refused.
   static constexpr std::size_t most_bytes = std::size_t{256} * 1024 * 1024;
 
+  /// All messages of which a part is there may take so much together.
+  static constexpr std::size_t most_partial_bytes = 16 * most_bytes;
+
   /// `by` must live until `close` has been called.
   call_desk(courier& by, node_id self) noexcept : courier_(by), self_(self) {}
 
@@ -148,7 +151,8 @@ class call_desk final : public reference_exchange,
   bool closed_ = false;
   std::uint64_t last_call_ = 0;
   std::uint64_t last_message_ = 0;
-  scope_id last_scope_ = 0;
+  // In a worker the owner numbers the others, from 1.
+  scope_id last_scope_ = scope_id{1} << 63u;
   std::map<std::uint64_t, pending_call> pending_;
   std::map<scope_id, std::weak_ptr<run_record>> scopes_;
   std::map<const run_record*, scope_id> scope_ids_;
