@@ -305,6 +305,47 @@ TEST_P(supervision, makes_calls_that_waited_when_the_successor_is_there) {
   EXPECT_EQ(second.get(), 7);
 }
 
+TEST_P(supervision, does_not_take_an_object_for_one_from_before_a_restart) {
+  class counter {
+   public:
+    explicit counter(int start) : value_(start) {}
+    counter(counter&&) = default;
+    counter& operator=(counter&&) = default;
+    counter(const counter&) = delete;
+    counter& operator=(const counter&) = delete;
+    int value() const { return value_; }
+
+   private:
+    int value_;
+  };
+  class owner : public puma::command_driven_runnable {
+   public:
+    owner() : command_driven_runnable("owner") {}
+    void keep(int start) {
+      own_ = std::make_unique<counter>(start);
+      kept_ = refer_to(*own_);
+    }
+    puma::remote<counter> kept() { return kept_; }
+    void fail() { throw std::runtime_error{"told to"}; }
+
+   private:
+    std::unique_ptr<counter> own_;
+    puma::remote<counter> kept_;
+  };
+  const auto guard = env().supervisor("guard", always_again);
+  const auto x = run_in<owner>(guard);
+  x.call<&owner::keep>(1);
+  auto before = x.call<&owner::kept>();
+  EXPECT_EQ(before.call<&counter::value>(), 1);
+  x.post<&owner::fail>();
+  x.call<&owner::keep>(2);
+
+  EXPECT_ANY_THROW(before.call<&counter::value>());
+  before = {};
+
+  EXPECT_EQ(x.call<&owner::kept>().call<&counter::value>(), 2);
+}
+
 TEST_P(supervision, refuses_a_runnable_that_cannot_be_made_again) {
   class holder : public puma::command_driven_runnable {
    public:
@@ -419,6 +460,11 @@ TEST_P(supervision, lets_the_parent_decide) {
   rt().join();
 
   EXPECT_THAT(seen.all(), ElementsAre(1, 2, 4, 5, 7));
+  // They are told by an actor of its own.
+  ASSERT_TRUE(eventually([&] {
+    const auto so_far = events.all();
+    return !so_far.empty() && so_far.back() == "stopped middle";
+  }));
   const auto all = events.all();
   EXPECT_EQ(std::count(all.begin(), all.end(), "failed middle"), 3);
   EXPECT_EQ(std::count(all.begin(), all.end(), "restarted middle"), 3);

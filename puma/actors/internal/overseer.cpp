@@ -44,6 +44,13 @@ caf::behavior overseer::make_behavior() {
   return {[this](caf::unit_t) { work(); }};
 }
 
+void overseer::on_exit() {
+  // Here rather than in the destructor, which may run on the alarm clock's own
+  // thread: that must not be the one that ends the clock.
+  timer_.reset();
+  runs_.reset();
+}
+
 void overseer::work() {
   // Before it looks: what comes from now on is a reason to look again.
   is_due_.store(false, std::memory_order_release);

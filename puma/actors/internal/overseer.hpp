@@ -35,11 +35,12 @@ class overseer final : public caf::event_based_actor, public waker {
 
   const char* name() const override;
   caf::behavior make_behavior() override;
+  void on_exit() override;
 
  private:
   void work();
 
-  const std::shared_ptr<registry> runs_;
+  std::shared_ptr<registry> runs_; // until its exit
   std::atomic<bool> is_due_{false};
   std::unique_ptr<timer> timer_; // from its first slice on
 };

@@ -45,6 +45,9 @@ struct run_record final : detail::call_target {
   const std::shared_ptr<run_observer> observer; // or null
   const std::shared_ptr<supervised> care;       // of its supervisor, or null
   const restart_terms terms;
+  // Numbers objects that are kept: not again by a successor, because references
+  // to what was before may still be there. Of the host alone.
+  std::uint64_t last_kept = detail::own_object;
   bool stop_requested = false;   // by its owner
   bool is_ready = false;         // supervised: on_start has returned, or waits
   bool has_run = false;          // an instance before this one was constructed

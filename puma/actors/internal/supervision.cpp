@@ -102,7 +102,14 @@ supervision::supervision(registry& runs)
   nodes_.push_back(root_);
 }
 
-supervision::~supervision() = default;
+supervision::~supervision() {
+  // Children and supervisors refer to each other.
+  for (auto& weak : nodes_)
+    if (const auto node = weak.lock()) {
+      node->children.clear();
+      node->listeners.clear();
+    }
+}
 
 void supervision::set_actor(waker* x) {
   const guard lock{inbox_mutex_};

@@ -322,14 +322,13 @@ ticker& task::ticks() {
 // -- objects that are kept ----------------------------------------------------
 
 struct task::kept_objects {
-  std::uint64_t last_number = detail::own_object;
   std::map<std::uint64_t, detail::kept_ptr> all;
 };
 
 detail::target_ptr task::keep(detail::kept_ptr x) {
   if (!kept_)
     kept_ = std::make_unique<kept_objects>();
-  const auto number = ++kept_->last_number;
+  const auto number = ++record_->last_kept;
   kept_->all.emplace(number, std::move(x));
   return std::make_shared<local_reference>(record_, number);
 }

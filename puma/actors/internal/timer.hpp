@@ -11,7 +11,8 @@ namespace puma::internal {
 /// clock, or under the virtual clock by its driver.
 ///
 /// *Threads.* To be used from within the party's slices; the wake may come on
-/// any thread.
+/// any thread. It is the party that the alarm clock arms and fires: this may go
+/// in between.
 class timer final : private waker {
  public:
   /// `who` and `clock` must outlive this. Throws `std::system_error` if the
@@ -19,7 +20,7 @@ class timer final : private waker {
   timer(waker& who, alarm_clock& clock)
     : who_(who),
       clock_(clock),
-      alarm_(*this, wake::tick) {
+      alarm_(who, wake::tick) {
     // So that nothing can fail later.
     if (!wait_driver::of_this_thread())
       clock_.set(alarm_, no_deadline);
@@ -52,7 +53,7 @@ class timer final : private waker {
   void went_off() noexcept { when_ = no_deadline; }
 
  private:
-  // What is armed is the party, which outlives this.
+  // For the driver, which must not take this for another wait of the party.
   bool arm(wake::bits) noexcept override { return who_.arm(wake::tick); }
 
   void fire(urgency how) noexcept override { who_.fire(how); }
