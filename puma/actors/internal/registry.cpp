@@ -69,6 +69,12 @@ void registry::start(const record_ptr& x) {
 }
 
 void registry::launch(const record_ptr& x, bool again) {
+  std::uint64_t instance = 0;
+  {
+    const guard lock{mutex_};
+    instance = ++x->instance;
+    x->is_detached = false;
+  }
   // Without the lock: where a buffer is shared with other processes, this may
   // do more than count.
   for (auto& buffer : x->recipe->buffers)
@@ -92,16 +98,18 @@ void registry::launch(const record_ptr& x, bool again) {
     ended(*x, &error, false);
     throw;
   }
-  attach(*x, *running);
+  attach(*x, *running, instance);
 }
 
-void registry::attach(run_record& x, hosted& running) {
+void registry::attach(run_record& x, hosted& running, std::uint64_t instance) {
   hosted* unused = &running;
   std::vector<detail::job_ptr> early_jobs;
   {
     wake_list wakes;
     const guard lock{mutex_};
-    if (x.phase != run_phase::ended && !x.running) {
+    const bool is_gone = x.phase == run_phase::ended || x.is_detached
+                         || (instance != 0 && instance != x.instance);
+    if (!is_gone && !x.running) {
       x.running = std::exchange(unused, nullptr);
       early_jobs = std::exchange(x.early_jobs, {});
       // Neither those that come now nor a stop may overtake them.
@@ -198,6 +206,7 @@ void registry::detach(run_record& x) {
   {
     const guard lock{mutex_};
     running = std::exchange(x.running, nullptr);
+    x.is_detached = true;
     if (x.phase == run_phase::running)
       x.phase = run_phase::starting;
   }

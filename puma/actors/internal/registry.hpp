@@ -45,7 +45,8 @@ class registry : public std::enable_shared_from_this<registry> {
   /// Makes known where the runnable is, unless that is known already. Takes
   /// over a reference. Called when it has been started, and by a host before
   /// its first hook, whichever comes first.
-  void attach(run_record& x, hosted& running);
+  /// `instance` is the one that was started, or 0 for the only one there is.
+  void attach(run_record& x, hosted& running, std::uint64_t instance = 0);
 
   /// Called by the host once the runnable exists.
   void constructed(run_record& x, std::string name, run_kind kind);

@@ -52,6 +52,8 @@ struct run_record final : detail::call_target {
   bool is_ready = false;         // supervised: on_start has returned, or waits
   bool has_run = false;          // an instance before this one was constructed
   bool is_suspended = false;     // waits for its supervisor
+  bool is_detached = false;      // the instance is ending, to be suspended
+  std::uint64_t instance = 0;    // counts its starts
   std::vector<held_stream> held; // kept open for this instance
   run_phase phase = run_phase::prepared;
   run_kind kind = run_kind::unknown;

@@ -14,6 +14,10 @@ constexpr int most_at_once = 64;
 } // namespace
 
 alarm_clock::~alarm_clock() {
+  stop();
+}
+
+void alarm_clock::stop() noexcept {
   {
     const std::lock_guard guard{mutex_};
     stopping_ = true;
@@ -27,7 +31,7 @@ void alarm_clock::set(alarm& x, time_point when) {
   bool is_first = false;
   {
     const std::lock_guard guard{mutex_};
-    if (!thread_.joinable())
+    if (!thread_.joinable() && !stopping_)
       thread_ = std::thread{[this] { run(); }};
     if (std::exchange(x.set_, false))
       x.unused_ = alarms_.extract(x.place_);

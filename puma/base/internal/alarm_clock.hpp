@@ -27,6 +27,10 @@ class alarm_clock {
 
   ~alarm_clock();
 
+  /// Ends the thread: nobody is woken any more. Not to be called by that
+  /// thread, which is why those whose last owner may be a party call it before.
+  void stop() noexcept;
+
   /// Wakes the alarm's party once, at `when`, in place of what was set before.
   /// Throws `std::system_error` if the thread cannot be started.
   void set(alarm& x, time_point when);

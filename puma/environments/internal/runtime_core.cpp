@@ -98,6 +98,7 @@ runtime_core::runtime_core(const runtime_options& options, scheduling how)
 
 runtime_core::~runtime_core() {
   bool down = shut_down();
+  registry_->alarms().stop(); // it wakes actors, which are about to go
   processes_.reset();
   if (link_loop_)
     link_loop_->stop();
