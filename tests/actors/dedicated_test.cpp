@@ -270,4 +270,61 @@ TEST_P(waiting, is_not_what_publish_for_does_in_a_pooled_runnable) {
   EXPECT_NE(status, publish_result::closed);
 }
 
+/// Waits at its ends, which may be closed by calls meanwhile.
+class closable : public puma::command_driven_runnable {
+ public:
+  closable(const int_buffer& in, const int_buffer& out, numbers results)
+    : command_driven_runnable("closable"),
+      in_(in.subscribe()),
+      out_(publish_to(out)),
+      results_(results) {}
+
+  void close_output() { out_.close(); }
+  void complete_output() { out_.complete(); }
+  void close_input() { in_.unsubscribe(); }
+
+ protected:
+  void on_start() override {
+    results_.add(static_cast<int>(out_.publish(1)));
+    results_.add(static_cast<int>(out_.publish(2)));
+    results_.add(in_.next() ? 1 : 0);
+    stop();
+  }
+
+ private:
+  puma::subscription<int> in_;
+  puma::publisher<int> out_;
+  numbers results_;
+};
+
+TEST_P(waiting, ends_when_a_call_closes_what_is_waited_for) {
+  numbers results;
+  auto hold = out.open_publisher(); // the stream does not end
+  auto x = env().run<closable>(puma::dedicated, in, out, results);
+
+  x.call<&closable::close_output>();
+  x.call<&closable::close_input>();
+  x.join();
+
+  EXPECT_THAT(results.entries(),
+              ElementsAre(static_cast<int>(publish_result::accepted),
+                          static_cast<int>(publish_result::closed), 0));
+  EXPECT_NO_THROW(x.check_for_exceptions());
+}
+
+TEST_P(waiting, ends_when_a_call_completes_what_is_waited_for) {
+  numbers results;
+  auto hold = out.open_publisher();
+  auto x = env().run<closable>(puma::dedicated, in, out, results);
+
+  x.call<&closable::complete_output>();
+  x.call<&closable::close_input>();
+  x.join();
+
+  EXPECT_THAT(results.entries(),
+              ElementsAre(static_cast<int>(publish_result::accepted),
+                          static_cast<int>(publish_result::closed), 0));
+  EXPECT_EQ(out.stats().accepted, 1u);
+}
+
 } // namespace

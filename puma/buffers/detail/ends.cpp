@@ -160,7 +160,7 @@ buffer_core_ptr import_buffer(decoder& from, const value_ops& ops) {
 // -- the publisher's end ------------------------------------------------------
 
 void outlet_deleter::operator()(write_window* x) const noexcept {
-  delete static_cast<outlet*>(x);
+  outlet::close(static_cast<outlet*>(x));
 }
 
 outlet_ptr open_outlet(const buffer_core& x, publish_options options) {
@@ -209,7 +209,7 @@ bool is_live(const write_window* x) {
 // -- the subscription's end ---------------------------------------------------
 
 void inlet_deleter::operator()(read_window* x) const noexcept {
-  delete static_cast<inlet*>(x);
+  inlet::close(static_cast<inlet*>(x));
 }
 
 inlet_ptr open_inlet(const buffer_core& x) {

@@ -5,6 +5,7 @@
 #include "puma/base/error.hpp"
 #include "puma/base/internal/wait_driver.hpp"
 
+#include <exception>
 #include <utility>
 
 namespace puma::internal {
@@ -152,20 +153,37 @@ receive_status inlet::wait(time_point deadline) {
                         + "': empty, and a pooled runnable must not wait; add "
                           "the buffer as an input, use try_next, or start the "
                           "runnable as dedicated"};
+    std::exception_ptr interrupted;
+    ++waiting_;
     try {
       if (running)
         running->wait(deadline);
       else
         sleep_until_armed(deadline);
     } catch (...) {
-      withdraw();
-      throw;
+      interrupted = std::current_exception();
     }
+    --waiting_;
     // Nobody may arm this thread for a wait that is over.
     withdraw();
+    if (close_wanted_ && waiting_ == 0) {
+      // A call that ran meanwhile has closed this subscription.
+      delete this;
+      if (!interrupted)
+        return receive_status::completed;
+    }
+    if (interrupted)
+      std::rethrow_exception(interrupted);
     if (deadline != no_deadline && current_time() >= deadline)
       return refill(false);
   }
+}
+
+void inlet::close(inlet* x) noexcept {
+  if (x && x->waiting_ != 0)
+    x->close_wanted_ = true;
+  else
+    delete x;
 }
 
 void inlet::offer_room(wake_list& wakes) noexcept {

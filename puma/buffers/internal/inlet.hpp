@@ -28,6 +28,10 @@ class inlet : public detail::read_window {
   /// Unsubscribes: values that were not released stay in the queue.
   ~inlet();
 
+  /// To be called in place of the destructor: deletes `x`, or leaves that to
+  /// the `wait` in which a call of the owner has run that closed it.
+  static void close(inlet* x) noexcept;
+
   [[nodiscard]] queue& source() const noexcept { return *source_; }
 
   /// To be called when everything that came of the values released so far has
@@ -95,9 +99,11 @@ class inlet : public detail::read_window {
   party* owner_;
   const bool one_by_one_; // the policy drops waiting values: take no more
   bool idle_ = false;
-  chunk* current_ = nullptr; // chunk under the window
-  chunk_list private_;       // taken, in order
-  chunk_list spent_;         // empty, on their way back
+  bool close_wanted_ = false; // once nobody waits in it any more
+  std::uint32_t waiting_ = 0; // calls of `wait`
+  chunk* current_ = nullptr;  // chunk under the window
+  chunk_list private_;        // taken, in order
+  chunk_list spent_;          // empty, on their way back
 };
 
 } // namespace puma::internal

@@ -6,6 +6,7 @@
 #include "puma/base/internal/wait_driver.hpp"
 
 #include <algorithm>
+#include <exception>
 #include <utility>
 
 namespace puma::internal {
@@ -194,23 +195,42 @@ publish_result outlet::publish_direct(void* value, time_point deadline) {
     }
     lock.unlock();
     wakes.fire(urgency::at_once);
+    std::exception_ptr interrupted;
+    ++waiting_;
     try {
       if (waits)
         waits->wait(deadline);
       else
         sleep_until_armed(deadline);
     } catch (...) {
-      lock.lock();
-      if (wait_.waiting)
-        q.remove_waiter(wait_);
-      else
-        q.wake_waiters(wakes); // the wake was meant for somebody: pass it on
-      throw;
+      interrupted = std::current_exception();
     }
+    --waiting_;
     lock.lock();
     if (wait_.waiting)
       q.remove_waiter(wait_);
+    else if (interrupted || ended_ || close_wanted_)
+      q.wake_waiters(wakes); // the wake was meant for somebody: pass it on
+    if (close_wanted_ && waiting_ == 0) {
+      // A call that ran meanwhile has closed this publisher.
+      const auto keep = queue_;
+      lock.unlock();
+      delete this;
+      if (!interrupted)
+        return publish_result::closed;
+    }
+    if (interrupted)
+      std::rethrow_exception(interrupted);
+    if (ended_)
+      return publish_result::closed;
   }
+}
+
+void outlet::close(outlet* x) noexcept {
+  if (x && x->waiting_ != 0)
+    x->close_wanted_ = true;
+  else
+    delete x;
 }
 
 publish_result outlet::refuse(queue::guard& lock) {

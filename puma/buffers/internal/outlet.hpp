@@ -71,6 +71,11 @@ class outlet : public detail::write_window {
 
   void leave_scope() noexcept { in_scope_ = false; }
 
+  /// To be called in place of the destructor: deletes `x`, or leaves that to
+  /// the `publish` that is waiting, in which a call of the owner has run that
+  /// closed it.
+  static void close(outlet* x) noexcept;
+
   /// Tells the outlet that its owner is gone.
   void orphan() noexcept { owner_ = nullptr; }
 
@@ -107,6 +112,8 @@ class outlet : public detail::write_window {
   const bool external_; // opened by a plain thread
   bool ended_ = false;  // completed or failed by its owner
   bool in_scope_ = false;
+  bool close_wanted_ = false; // once nobody waits in it any more
+  std::uint32_t waiting_ = 0; // calls of `publish`
   // `wanted` is the size of the next chunk: it grows with the traffic.
   room_waiter wait_;
   chunk* own_ = nullptr;   // chunk being filled; uncommitted from begin to next
