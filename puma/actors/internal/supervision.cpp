@@ -116,11 +116,6 @@ void supervision::set_actor(waker* x) {
   actor_ = x;
 }
 
-bool supervision::has_actor() const {
-  const guard lock{inbox_mutex_};
-  return actor_ != nullptr;
-}
-
 supervision::node_ptr
 supervision::add_supervisor(node_ptr parent, std::string name,
                             const supervision_policy& policy) {

@@ -65,8 +65,6 @@ class supervision {
   /// Sets who is woken when there is work; null when the runtime goes.
   void set_actor(waker* x);
 
-  [[nodiscard]] bool has_actor() const;
-
   /// Adds a supervisor; `parent` may be null, which stands for the root.
   /// Throws `usage_error` for what makes no sense.
   node_ptr add_supervisor(node_ptr parent, std::string name,

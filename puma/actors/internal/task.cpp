@@ -804,13 +804,7 @@ task::outcome task::end(std::optional<failure> error) {
   for (auto& x : std::exchange(record_->held, {}))
     passed_on = x.end(outgoing) || passed_on;
   drop_jobs(error ? &*error : nullptr);
-  activity_.store("destructor", std::memory_order_relaxed);
-  object_.reset();
-  ticker_.reset();
-  inputs_.clear();
-  for (auto* x : std::exchange(outputs_, {}))
-    x->orphan();
-  activity_.store("ended", std::memory_order_relaxed);
+  destroy_object();
   const bool untaken = error && !settled && !passed_on;
   if (error) {
     exit_text_ = error->describe();
@@ -905,6 +899,13 @@ task::outcome task::suspend(std::optional<failure> error) {
   std::vector<detail::job_ptr> jobs;
   while (auto job = jobs_.pop())
     jobs.push_back(std::move(job));
+  destroy_object();
+  const auto record = std::exchange(record_, nullptr);
+  record->owner->suspended(*record, std::move(left), std::move(jobs));
+  return outcome::ended;
+}
+
+void task::destroy_object() {
   activity_.store("destructor", std::memory_order_relaxed);
   object_.reset();
   ticker_.reset();
@@ -912,9 +913,6 @@ task::outcome task::suspend(std::optional<failure> error) {
   for (auto* x : std::exchange(outputs_, {}))
     x->orphan();
   activity_.store("ended", std::memory_order_relaxed);
-  const auto record = std::exchange(record_, nullptr);
-  record->owner->suspended(*record, std::move(left), std::move(jobs));
-  return outcome::ended;
 }
 
 void task::close_outputs(const failure* error, bool& passed_on) {

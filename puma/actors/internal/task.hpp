@@ -181,6 +181,7 @@ class task : public party, public hosted {
   void tell_ready();
   bool ask_about(const failure& error) noexcept;
   std::optional<outcome> service_kept(input& in, slice_clock& clock);
+  void destroy_object();
   void close_outputs(const failure* error, bool& passed_on);
   void pause() noexcept;
   failure failure_here() const;
