@@ -32,3 +32,5 @@
 #include "puma/environments/supervisor_environment.hpp"
 #include "puma/environments/thread_environment.hpp"
 #include "puma/logging/log.hpp"
+#include "puma/logging/logger.hpp"
+#include "puma/logging/logging.hpp"

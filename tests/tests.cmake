@@ -78,7 +78,9 @@ add_library(
   environments/drain_test.cpp
   environments/join_test.cpp
   environments/shared_test.cpp
-  environments/supervision_test.cpp)
+  environments/shutdown_test.cpp
+  environments/supervision_test.cpp
+  testing/fault_script_test.cpp)
 target_include_directories(environment_tests PRIVATE "${PROJECT_SOURCE_DIR}")
 target_link_libraries(environment_tests PRIVATE puma::puma puma::caf
                                                 puma_options GTest::gmock)
@@ -153,12 +155,15 @@ puma_test(
           processes/calls_test.cpp
           processes/deaths_test.cpp
           processes/errors_test.cpp
+          processes/faults_test.cpp
           processes/functions_test.cpp
           processes/functions_other_file.cpp
           processes/handover_test.cpp
+          processes/logging_test.cpp
           processes/monitor_test.cpp
           processes/restarts_test.cpp
           processes/runner_test.cpp
+          processes/shutdown_test.cpp
           processes/status_test.cpp
           processes/system_test.cpp
           processes/values_test.cpp
@@ -220,5 +225,7 @@ puma_test(links_test LABEL unit SOURCES environments/links_test.cpp)
 puma_test(
   support_test
   LABEL unit
-  SOURCES base/failure_test.cpp logging/log_test.cpp
+  SOURCES base/failure_test.cpp logging/log_config_test.cpp
+          logging/log_handler_test.cpp logging/log_queue_test.cpp
+          logging/log_test.cpp
           testing/capture_logs_test.cpp testing/virtual_runtime_test.cpp)

@@ -7,10 +7,12 @@
 #include "puma/actors/detail/status_value.hpp"
 #include "puma/actors/late_ticks.hpp"
 #include "puma/buffers/buffer.hpp"
+#include "puma/logging/logger.hpp"
 
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <type_traits>
 #include <utility>
@@ -75,6 +77,14 @@ class runnable {
   [[nodiscard]] std::uint64_t missed_ticks() const;
 
  protected:
+  /// Returns the logger that is named after this runnable: `log().info("{} of
+  /// {}", i, n)`. To be called in the constructor or from a hook.
+  [[nodiscard]] const logging::logger& log() const {
+    if (!log_)
+      log_.emplace(name_);
+    return *log_;
+  }
+
   /// Opens an output. To be called in the constructor or from a hook; from
   /// anywhere else it is a `usage_error`.
   template <class T>
@@ -146,6 +156,7 @@ class runnable {
 
   std::string name_;
   internal::task& host_;
+  mutable std::optional<logging::logger> log_; // made on first use
 };
 
 /// Lets the calling thread, or the calling dedicated runnable, sleep. A pooled

@@ -51,6 +51,19 @@ class still_alive_error : public timeout_error {
   using timeout_error::timeout_error;
 };
 
+/// A stream was still open when `runtime::shutdown` had no more time for it:
+/// what should have ended it does not answer. Its report names who.
+class shutdown_aborted : public error {
+ public:
+  using error::error;
+};
+
+/// What `puma::testing::fault_script` lets a hook throw.
+class injected_fault : public error {
+ public:
+  using error::error;
+};
+
 /// A runnable that was called ended before it could answer; the text says how:
 /// start it again, or go on without it.
 class runnable_ended : public error {

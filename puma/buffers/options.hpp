@@ -54,9 +54,8 @@ inline constexpr std::size_t unlimited_outbox = static_cast<std::size_t>(-1);
 
 /// What happened to the values of a buffer so far.
 ///
-/// When both ends are at rest, `accepted == taken + waiting + dropped_oldest +
-/// left_over`; those that are taken again after a restart
-/// are counted by `accepted` and `redelivered`.
+/// When both ends are at rest, `accepted + redelivered == taken + waiting +
+/// dropped_oldest + left_over`.
 struct buffer_stats {
   std::uint64_t accepted = 0;      ///< Values that entered the queue.
   std::uint64_t taken = 0;         ///< Values that left it at the other end.

@@ -7,7 +7,7 @@
 #include "puma/environments/internal/runtime_core.hpp"
 #include "puma/environments/internal/signal_watch.hpp"
 #include "puma/environments/internal/worker.hpp"
-#include "puma/logging/log.hpp"
+#include "puma/logging/logging.hpp"
 
 #include <cstdlib>
 #include <exception>
@@ -60,7 +60,15 @@ int run_main(int argc, char** argv, const std::function<int(runtime&)>& body) {
     std::cout << options.help;
     return 0;
   }
-  set_log_level(options.level);
+  try {
+    if (!options.log_config.empty())
+      logging::configure(options.log_config);
+    if (options.level)
+      set_log_level(*options.level);
+  } catch (const std::exception& error) {
+    std::cerr << error.what() << "\n";
+    return exit_usage;
+  }
   // Before the first thread: all threads inherit the blocked signals.
   internal::signal_watch signals;
   auto owned = std::make_unique<internal::runtime_core>(options.runtime);
@@ -82,6 +90,7 @@ int run_main(int argc, char** argv, const std::function<int(runtime&)>& body) {
     // Threads that are still inside of user code must not meet the destructors
     // of static objects.
     std::cout.flush();
+    logging::flush();
     std::_Exit(result != 0 ? result : exit_failure);
   }
   return result;

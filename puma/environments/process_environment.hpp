@@ -36,6 +36,11 @@ struct process_options {
   /// fails; 0 never does that, which helps with a debugger. Time during which
   /// this process stood still itself does not count.
   std::chrono::milliseconds answer_timeout{3'000};
+
+  /// Whether what workers print, and what processes print that they start, is
+  /// logged line by line, by the loggers `stdout` (as information) and `stderr`
+  /// (as warnings). Otherwise it goes where this process's output goes.
+  bool capture_output = true;
 };
 
 /// Runs runnables in processes of their own: workers, which run the same

@@ -9,6 +9,7 @@
 #include <caf/scheduler/abstract_coordinator.hpp>
 
 #include <algorithm>
+#include <exception>
 #include <utility>
 
 namespace puma {
@@ -48,6 +49,21 @@ void finish(internal::runtime_core& core) {
   }
   if (auto error = all.claim_any())
     error->rethrow();
+}
+
+void begin_drain(internal::registry& all) {
+  all.close_buffers();
+  all.signal_for_good(internal::wake::drain);
+}
+
+bool lost_its_process(const failure& error) {
+  try {
+    std::rethrow_exception(error.exception());
+  } catch (const process_lost&) {
+    return true;
+  } catch (...) {
+    return false;
+  }
 }
 
 } // namespace
@@ -99,13 +115,62 @@ run_report runtime::join_for(std::chrono::nanoseconds timeout) {
 run_report runtime::drain(std::chrono::nanoseconds timeout) {
   auto& all = core_->all();
   const auto deadline = internal::deadline_after(timeout);
-  all.close_buffers();
-  all.signal_for_good(internal::wake::drain);
+  begin_drain(all);
   static_cast<void>(all.wait_for_stream_ends(deadline));
   all.signal_for_good(internal::wake::stop);
   static_cast<void>(
     all.wait_for_all(std::max(deadline, internal::deadline_after(stop_time))));
   return core_->report();
+}
+
+shutdown_report runtime::shutdown(const shutdown_options& options) {
+  using ending = shutdown_report::ending;
+  using step = shutdown_report::step;
+  auto& all = core_->all();
+  all.note_endings();
+  // Kept until they have been counted.
+  const auto buffers = all.buffers();
+  shutdown_report result;
+  begin_drain(all);
+  if (!all.wait_for_stream_ends(internal::deadline_after(options.drain)))
+    result.reached = step::stop;
+  all.signal_for_good(internal::wake::stop);
+  bool over = all.wait_for_all(internal::deadline_after(options.stop));
+  if (!over) {
+    result.reached = step::abort;
+    core_->ask_for_activities();
+    const failure aborted{std::make_exception_ptr(
+      shutdown_aborted{"the runtime was shut down, and not everything stopped: "
+                       + names_of(core_->report())})};
+    for (auto& x : buffers)
+      x->abort(aborted);
+    over = all.wait_for_all(internal::deadline_after(options.abort));
+  }
+  if (!over && core_->kill_busy_processes()) {
+    result.reached = step::kill;
+    over = all.wait_for_all(internal::deadline_after(options.kill));
+  }
+  for (auto& x : all.endings()) {
+    shutdown_report::runnable_end end{x.name, ending::completed, {}, {}};
+    if (x.error) {
+      const bool killed = lost_its_process(*x.error);
+      end.how = killed ? ending::killed : ending::failed;
+      end.error = x.error->describe();
+      if (killed)
+        end.activity = x.activity;
+    } else if (x.was_stopped) {
+      end.how = ending::stopped;
+    }
+    result.runnables.push_back(std::move(end));
+  }
+  if (!over) {
+    for (auto& x : all.live())
+      result.runnables.push_back({x.name, ending::hung, x.activity, {}});
+    all.give_up();
+  }
+  for (auto& x : buffers)
+    result.buffers.push_back(sum_up(x->name(), x->stats(), x->is_shared()));
+  return result;
 }
 
 void runtime::stop() {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "puma/buffers/options.hpp"
+#include "puma/environments/shutdown.hpp"
 
 #include <chrono>
 #include <cstddef>
@@ -93,6 +94,15 @@ class runtime {
   /// Says who is left then. This is for good: it holds for what is started
   /// later, too.
   run_report drain(std::chrono::nanoseconds timeout);
+
+  /// Ends everything, and says what it came to: drains, stops what is left
+  /// then, fails the streams of what does not stop, and kills worker processes
+  /// that still run something. Each step is taken only if the one before it was
+  /// not enough, and has its time limit; so this returns after the sum of them
+  /// at the latest. What does not answer even then is named in the report, and
+  /// the destructor does not wait for it again. For good, as `drain` is. Errors
+  /// that nobody took are in the report, and still thrown by `join`.
+  shutdown_report shutdown(const shutdown_options& options = {});
 
   /// Returns whether `drain` was called, for example because of SIGINT: results
   /// may then be partial.

@@ -303,6 +303,8 @@ TEST_P(waiting, ends_when_a_call_closes_what_is_waited_for) {
   auto x = env().run<closable>(puma::dedicated, in, out, results);
 
   x.call<&closable::close_output>();
+  // Otherwise the same wait might make both calls.
+  EXPECT_TRUE(eventually([&] { return results.entries().size() == 2; }));
   x.call<&closable::close_input>();
   x.join();
 

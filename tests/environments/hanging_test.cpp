@@ -5,10 +5,12 @@
 #include "tests/support/buffer_steps.hpp"
 #include "tests/support/environments.hpp"
 #include "tests/support/gate.hpp"
+#include "tests/support/reports.hpp"
 #include "tests/support/stages.hpp"
 
 #include <atomic>
 #include <chrono>
+#include <memory>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -61,6 +63,38 @@ TEST_P(hanging, is_named_with_its_hook_by_drain_which_returns_in_time) {
   EXPECT_THAT(report.still_alive[0].activity, HasSubstr("on_value"));
   EXPECT_THAT(report.to_string(), HasSubstr("stuck"));
   opened.open();
+}
+
+TEST_P(hanging, is_named_by_a_shutdown_for_which_the_destructor_does_not_wait) {
+  auto out = env().make_buffer<int>("out", 8);
+  // It outlives the test: the runnable may still be in its hook then.
+  const auto let_go = std::make_shared<gate>();
+  auto x = run<stage>("stuck", in, std::vector{out},
+                      script{.on_value = [this, let_go](stage&, int&) {
+                        entered.open();
+                        let_go->pass();
+                      }});
+  auto reader = out.subscribe();
+  publish_all(in, 1, 3);
+  entered.pass();
+
+  const auto begin = steady::now();
+  const auto report = rt().shutdown(
+    {.drain = 1ms, .stop = 1ms, .abort = 1ms, .kill = 1ms});
+
+  EXPECT_LT(steady::now() - begin, 10s);
+  EXPECT_EQ(report.reached, puma::shutdown_report::step::abort);
+  const auto hung = report.all_that(puma::shutdown_report::ending::hung);
+  ASSERT_THAT(hung, SizeIs(1)) << report.to_string();
+  EXPECT_EQ(hung[0].name, "stuck");
+  EXPECT_EQ(hung[0].activity, "on_value");
+  expect_adds_up(report);
+  // Nobody waits for it.
+  EXPECT_THROW(static_cast<void>(reader.next()), puma::shutdown_aborted);
+  const auto teardown = steady::now();
+  { const auto gone = std::move(x); }
+  EXPECT_LT(steady::now() - teardown, 10s);
+  let_go->open();
 }
 
 TEST_P(hanging, is_named_by_a_limited_join) {

@@ -194,7 +194,7 @@ void be_in_the_middle() {
   launcher starter;
   const auto [ours, theirs] = socket_pair();
   const auto child = starter.start(
-    {"--child", "stay", std::to_string(::getpid())}, theirs, {});
+    {"--child", "stay", std::to_string(::getpid())}, {.given = {theirs}}, {});
   read_line(ours); // it is prepared
   report(std::to_string(child));
   wait_for_a_signal();
@@ -205,7 +205,7 @@ int launch_without_file() {
   fs::remove(fs::read_symlink("/proc/self/exe"));
   std::promise<int> code;
   launcher starter;
-  starter.start({"--child", "exit", "5"}, given,
+  starter.start({"--child", "exit", "5"}, {.given = {given}},
                 [&code](const process_exit& x) { code.set_value(x.code); });
   return code.get_future().get();
 }
@@ -268,9 +268,10 @@ class observed_child {
     // A second call would throw, and end the test.
     auto promise = std::make_shared<std::promise<observed_exit>>();
     exit_ = promise->get_future();
-    pid_ = starter.start(arguments, theirs, [promise](const process_exit& x) {
-      promise->set_value({x, steady::now()});
-    });
+    pid_ = starter.start(arguments, {.given = {theirs}},
+                         [promise](const process_exit& x) {
+                           promise->set_value({x, steady::now()});
+                         });
     ::close(theirs);
   }
 
@@ -392,7 +393,8 @@ TEST(launcher, tells_a_death_by_signal_within_100_ms) {
 TEST(launcher, tells_an_exit_without_a_handler_to_nobody) {
   launcher starter;
   const auto [ours, theirs] = socket_pair();
-  const auto child = starter.start({"--child", "exit", "0"}, theirs, {});
+  const auto child = starter.start({"--child", "exit", "0"},
+                                   {.given = {theirs}}, {});
   ::close(theirs);
 
   EXPECT_TRUE(wait_until_gone(child));
@@ -490,7 +492,7 @@ TEST(launcher, gives_a_child_any_descriptor_as_number_3) {
     ::close(high_theirs);
     {
       launcher starter;
-      starter.start({"--child", "descriptors"}, number, {});
+      starter.start({"--child", "descriptors"}, {.given = {number}}, {});
       ::close(number);
       EXPECT_EQ(read_all(high_ours), "0 1 2 3 /dev/null\n") << number;
     }
@@ -548,14 +550,14 @@ TEST(launcher, tells_why_a_child_cannot_start) {
   // The kernel takes no single argument of more than 128 KiB.
   const words too_long{std::string(1u << 20, 'x')};
 
-  EXPECT_THAT([&] { starter.start(too_long, 0, no_handler_call); },
+  EXPECT_THAT([&] { starter.start(too_long, {.given = {0}}, no_handler_call); },
               ThrowsMessage<puma::error>(AllOf(
                 HasSubstr(executable), HasSubstr("Argument list too long"))));
-  EXPECT_THAT([&] { starter.start({}, -1, no_handler_call); },
+  EXPECT_THAT([&] { starter.start({}, {.given = {-1}}, no_handler_call); },
               ThrowsMessage<puma::error>(
                 AllOf(HasSubstr(executable), EndsWith("Bad file descriptor"))));
   // A number that is not open: the child finds out.
-  EXPECT_THAT([&] { starter.start({}, 1'000, no_handler_call); },
+  EXPECT_THAT([&] { starter.start({}, {.given = {1'000}}, no_handler_call); },
               ThrowsMessage<puma::error>(EndsWith("Bad file descriptor")));
   EXPECT_FALSE(has_children());
 

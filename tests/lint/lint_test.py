@@ -94,7 +94,7 @@ class IncludeDirections(TreeTest):
         for header in [
             "caf/actor.hpp",
             "spdlog/spdlog.h",
-            "fmt/core.h",
+            "fmt/format.h",
             "yaml-cpp/yaml.h",
             "CLI/CLI.hpp",
         ]:
@@ -104,7 +104,7 @@ class IncludeDirections(TreeTest):
             )
 
     def test_allows_only_caf_in_the_header_for_caf_users(self):
-        includes = "#include <caf/actor.hpp>\n#include <fmt/core.h>\n"
+        includes = "#include <caf/actor.hpp>\n#include <fmt/format.h>\n"
         self.plant("puma/caf.hpp", SPDX + includes)
         self.assert_violation("puma/caf.hpp:3:")
 

@@ -23,7 +23,13 @@ struct shape {
   std::optional<std::string> name;
 };
 
-class monitors : public place_test {};
+class monitors : public place_test {
+ protected:
+  /// Returns what has been printed: in workers it is logged.
+  [[nodiscard]] std::string printed() const {
+    return GetCapturedStdout() + log.to_string();
+  }
+};
 
 INSTANTIATE_TEST_SUITE_P(, monitors, any_place, place_name);
 
@@ -48,7 +54,7 @@ TEST_P(monitors, print_what_arrives) {
   }
   join(x);
 
-  EXPECT_THAT(GetCapturedStdout(),
+  EXPECT_THAT(printed(),
               AllOf(HasSubstr("watch: numbers: 1: 17\n"),
                     HasSubstr("watch: numbers: 2: -4\n"),
                     HasSubstr("watch: numbers: completed\n"),
@@ -68,8 +74,8 @@ TEST_P(monitors, print_errors_and_pass_them_on) {
   }
   join(x);
 
-  EXPECT_THAT(GetCapturedStdout(), AllOf(HasSubstr("watch: numbers: failed: "),
-                                         HasSubstr("too far")));
+  EXPECT_THAT(printed(), AllOf(HasSubstr("watch: numbers: failed: "),
+                               HasSubstr("too far")));
   EXPECT_THROW(x.check_for_exceptions(), std::out_of_range);
 }
 

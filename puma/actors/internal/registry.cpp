@@ -141,7 +141,9 @@ void registry::give_or_drop(run_record& x, const detail::job_ptr& job) {
   }
 }
 
-void registry::constructed(run_record& x, std::string name, run_kind kind) {
+std::shared_ptr<fault_plan>
+registry::constructed(run_record& x, std::string name, run_kind kind) {
+  std::shared_ptr<fault_plan> result;
   {
     wake_list wakes;
     const guard lock{mutex_};
@@ -154,9 +156,11 @@ void registry::constructed(run_record& x, std::string name, run_kind kind) {
     if (kind == run_kind::passive)
       ++live_passive_;
     wake_watchers(x, wakes);
+    result = faults_;
   }
   if (x.observer)
     x.observer->on_constructed(x);
+  return result;
 }
 
 void registry::ready(run_record& x, std::vector<const queue*> inputs,
@@ -180,6 +184,10 @@ void registry::ended(run_record& x, const failure* error, bool untaken) {
     x.phase = run_phase::ended;
     if (error)
       x.error = std::make_unique<failure>(*error);
+    if (notes_endings_)
+      endings_.push_back(
+        {x.name, x.running ? x.running->current_activity() : std::string{},
+         x.stop_requested, error ? std::optional{*error} : std::nullopt});
     if (untaken && !failure_access::is_claimed(*error)
         && std::none_of(untaken_.begin(), untaken_.end(),
                         [&](const auto& y) { return y.id() == error->id(); }))
@@ -409,6 +417,35 @@ bool registry::is_draining() const {
   return for_good_ != 0;
 }
 
+// -- shutdown -----------------------------------------------------------------
+
+void registry::note_endings() {
+  const guard lock{mutex_};
+  notes_endings_ = true;
+}
+
+std::vector<registry::ending> registry::endings() const {
+  const guard lock{mutex_};
+  return endings_;
+}
+
+void registry::give_up() {
+  const guard lock{mutex_};
+  gave_up_ = true;
+}
+
+// -- faults -------------------------------------------------------------------
+
+void registry::set_faults(std::shared_ptr<fault_plan> x) {
+  const guard lock{mutex_};
+  faults_ = std::move(x);
+}
+
+std::shared_ptr<fault_plan> registry::faults() const {
+  const guard lock{mutex_};
+  return faults_;
+}
+
 // -- status -------------------------------------------------------------------
 
 detail::status_ptr* registry::find_status(run_record& x,
@@ -523,6 +560,8 @@ bool registry::wait_for_all(time_point deadline) {
 time_point registry::teardown_deadline() {
   const auto now = current_time();
   const guard lock{mutex_};
+  if (gave_up_)
+    return now;
   if (!last_teardown_end_ || now > *last_teardown_end_ + teardown_gap)
     teardown_until_ = deadline_after(teardown_timeout);
   return teardown_until_;

@@ -2,6 +2,7 @@
 
 #pragma once
 
+#include "puma/actors/internal/faults.hpp"
 #include "puma/actors/internal/run_record.hpp"
 #include "puma/actors/internal/supervision.hpp"
 #include "puma/base/internal/alarm_clock.hpp"
@@ -48,8 +49,10 @@ class registry : public std::enable_shared_from_this<registry> {
   /// `instance` is the one that was started, or 0 for the only one there is.
   void attach(run_record& x, hosted& running, std::uint64_t instance = 0);
 
-  /// Called by the host once the runnable exists.
-  void constructed(run_record& x, std::string name, run_kind kind);
+  /// Called by the host once the runnable exists. Returns what is to go wrong,
+  /// or null.
+  std::shared_ptr<fault_plan> constructed(run_record& x, std::string name,
+                                          run_kind kind);
 
   /// Called when a supervised runnable has been through `on_start`, or waits in
   /// it; with the buffers that it uses.
@@ -116,6 +119,29 @@ class registry : public std::enable_shared_from_this<registry> {
   void close_buffers();
 
   [[nodiscard]] bool is_draining() const;
+
+  // -- shutdown ---------------------------------------------------------------
+
+  /// How a runnable ended.
+  struct ending {
+    std::string name;
+    std::string activity; ///< What it was doing, as far as is known.
+    bool was_stopped = false;
+    std::optional<failure> error;
+  };
+
+  /// Remembers how runnables end from now on.
+  void note_endings();
+
+  [[nodiscard]] std::vector<ending> endings() const;
+
+  /// Nothing that is still alive will end: teardowns do not wait for it.
+  void give_up();
+
+  // -- faults, for tests ------------------------------------------------------
+
+  void set_faults(std::shared_ptr<fault_plan> x);
+  [[nodiscard]] std::shared_ptr<fault_plan> faults() const;
 
   // -- status -----------------------------------------------------------------
 
@@ -219,6 +245,10 @@ class registry : public std::enable_shared_from_this<registry> {
   time_point teardown_until_{}; // of the teardowns in a row
   std::optional<time_point> last_teardown_end_; // tells where a row ends
   bool closed_ = false;
+  bool gave_up_ = false;
+  bool notes_endings_ = false;
+  std::vector<ending> endings_;
+  std::shared_ptr<fault_plan> faults_;
   alarm_clock alarms_;
   supervision supervision_{*this};
 };

@@ -64,6 +64,8 @@ struct run_record final : detail::call_target {
   std::uint32_t watchers = 0;     // threads that wait for this one
   hosted* running = nullptr;      // holds a reference while not null
   std::unique_ptr<failure> error; // what ended it
+  // What the value in hand came from, for the observer.
+  std::shared_ptr<queue> failed_input;
   std::vector<detail::status_ptr> statuses; // the latest of each type
   run_record* previous = nullptr;           // among the live ones
   run_record* next = nullptr;

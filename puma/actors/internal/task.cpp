@@ -10,6 +10,7 @@
 #include "puma/base/internal/cycles.hpp"
 #include "puma/base/internal/wait_driver.hpp"
 #include "puma/buffers/internal/port.hpp"
+#include "puma/logging/internal/log_context.hpp"
 #include "puma/logging/log.hpp"
 
 #include <algorithm>
@@ -131,7 +132,8 @@ class task::scope {
  public:
   explicit scope(task& self)
     : self_(self),
-      outer_(std::exchange(party::current(), &self)) {
+      outer_(std::exchange(party::current(), &self)),
+      outer_log_context_(std::exchange(log_context(), &self.record_->name)) {
     for (auto* x : self_.outputs_)
       x->enter_scope();
   }
@@ -143,11 +145,13 @@ class task::scope {
     for (auto* x : self_.outputs_)
       x->leave_scope();
     party::current() = outer_;
+    log_context() = outer_log_context_;
   }
 
  private:
   task& self_;
   party* outer_;
+  const std::string* outer_log_context_;
 };
 
 task::task(record_ptr record, bool may_wait)
@@ -436,13 +440,16 @@ bool task::construct() {
   activity_.store("constructor", std::memory_order_relaxed);
   try {
     object_ = may_repeat ? recipe->make_again() : recipe->make();
-    record_->owner->constructed(
-      *record_, object_->name(),
-      source_ || !inputs_.empty() ? run_kind::stream : run_kind::passive);
+    if (auto plan = record_->owner->constructed(
+          *record_, object_->name(),
+          source_ || !inputs_.empty() ? run_kind::stream : run_kind::passive))
+      faults_ = fault_counter::make(std::move(plan), object_->name(),
+                                    record_->instance);
     if (needs_input_ && inputs_.empty())
       throw usage_error{"runnable '" + object_->name()
                         + "': needs at least one input"};
     activity_.store("on_start", std::memory_order_relaxed);
+    strike("on_start");
     object_->on_start();
     take_over_streams();
     tell_ready();
@@ -491,8 +498,12 @@ task::outcome task::work() {
     auto error = ending_here();
     own_error_ = error.has_value();
     if (error && current_input_ && !failed_value_
-        && std::string_view{activity()} == value_activity)
-      current_input_->end->source().count_failed();
+        && std::string_view{activity()} == value_activity) {
+      auto& from = current_input_->end->source();
+      from.count_failed();
+      if (record_->observer)
+        record_->failed_input = from.shared_from_this();
+    }
     return end(std::move(error));
   }
 }
@@ -591,6 +602,7 @@ bool task::give_tick() {
   if (!when)
     return false;
   const activity_guard doing{*this, "on_tick"};
+  strike("on_tick");
   object_->on_tick(*when);
   return ticks.next() <= now;
 }
@@ -630,7 +642,7 @@ task::outcome task::service_inputs(slice_clock& clock) {
 std::optional<task::outcome> task::service_window(input& in,
                                                   slice_clock& clock) {
   const activity_guard doing{*this, value_activity};
-  if (in.keeper)
+  if (in.keeper || faults_)
     return service_kept(in, clock);
   const auto value_size = in.end->source().ops().size;
   do {
@@ -651,14 +663,25 @@ std::optional<task::outcome> task::service_kept(input& in, slice_clock& clock) {
   auto& released = from.released();
   const auto value_size = from.source().ops().size;
   do {
-    in.keeper->keep(from.next);
+    if (in.keeper)
+      in.keeper->keep(from.next);
     auto* const value = from.next;
     // One by one: so that it is known which one failed.
     auto* const limit = std::exchange(from.limit, value + value_size);
     try {
+      strike(value_activity);
       in.ops.service(in.subscriber, from, 1, released, bits_, attention);
     } catch (...) {
       from.limit = limit;
+      if (!in.keeper) {
+        if (from.next == value) {
+          // A fault that a test wanted: as if the hook had thrown.
+          from.source().ops().destroy(value, 1);
+          from.next = value + value_size;
+          released.fetch_add(1, std::memory_order_release);
+        }
+        throw;
+      }
       if (from.next != value) {
         in.keeper->restore(value);
         from.next = value;
@@ -679,6 +702,7 @@ std::optional<task::outcome> task::service_kept(input& in, slice_clock& clock) {
 
 task::outcome task::service_source(slice_clock& clock) {
   const activity_guard doing{*this, "on_demand"};
+  const bool faulty = faults_ != nullptr;
   for (;;) {
     // The common case has one output; its place is looked up once per stride.
     // Outputs that come or go raise `reshaped`.
@@ -686,6 +710,8 @@ task::outcome task::service_source(slice_clock& clock) {
     for (auto n = source_stride_; n != 0; --n) {
       if ((!only || only->next == only->limit) && !outputs_have_room())
         return outcome::idle; // room will wake the task
+      if (faulty) [[unlikely]]
+        strike("on_demand");
       if (!source_->on_demand())
         return end({});
       if ((bits_.load(std::memory_order_relaxed) & attention) != 0) {
@@ -754,6 +780,7 @@ void task::deliver_end(input& in, const failure* error) {
   --open_inputs_;
   current_input_ = &in;
   const activity_guard doing{*this, "on_complete"};
+  strike("on_complete");
   const bool overridden = in.ops.complete(in.subscriber, error);
   if (overridden && error)
     end_taken_ = true;
@@ -903,6 +930,11 @@ task::outcome task::suspend(std::optional<failure> error) {
   const auto record = std::exchange(record_, nullptr);
   record->owner->suspended(*record, std::move(left), std::move(jobs));
   return outcome::ended;
+}
+
+void task::strike(const char* hook) {
+  if (faults_)
+    faults_->strike(hook);
 }
 
 void task::destroy_object() {

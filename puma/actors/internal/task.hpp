@@ -4,6 +4,7 @@
 
 #include "puma/actors/detail/hosting.hpp"
 #include "puma/actors/detail/references.hpp"
+#include "puma/actors/internal/faults.hpp"
 #include "puma/actors/internal/run_record.hpp"
 #include "puma/actors/internal/ticker.hpp"
 #include "puma/actors/runnable.hpp"
@@ -182,6 +183,7 @@ class task : public party, public hosted {
   bool ask_about(const failure& error) noexcept;
   std::optional<outcome> service_kept(input& in, slice_clock& clock);
   void destroy_object();
+  void strike(const char* hook);
   void close_outputs(const failure* error, bool& passed_on);
   void pause() noexcept;
   failure failure_here() const;
@@ -214,7 +216,8 @@ class task : public party, public hosted {
   record_ptr record_;
   std::unique_ptr<runnable> object_;
   source_runnable* source_ = nullptr;
-  std::unique_ptr<ticker> ticker_; // once it has an interval
+  std::unique_ptr<fault_counter> faults_; // that a test wants
+  std::unique_ptr<ticker> ticker_;        // once it has an interval
   job_inbox jobs_;
   std::optional<value_in_hand> failed_value_; // is to be tried again
   std::optional<failure> job_error_; // of a job that ran in a hook that waits

@@ -193,6 +193,7 @@ class known_types {
       // puma
       error, usage_error, buffer_full, stopped, timeout_error,
       still_alive_error, process_lost, runnable_ended, restarts_exhausted,
+      shutdown_aborted, injected_fault,
       // what else people throw
       std::string, int>();
     add(coded_ops<std::system_error>::value);

@@ -163,11 +163,12 @@ void port::break_off(const failure& error) {
       q.stats_.lost += x->count();
     while (!q.listed_.empty())
       delete_chunk(q.listed_.pop_front(), q.ops_);
-    // Of what it had, all may be gone that it has not made room for since.
+    // Of what it got from here, all may be gone that it has not made room for
+    // since.
     const auto granted = q.released_.load(std::memory_order_relaxed);
-    q.stats_.lost += std::min(q.capacity_,
-                              q.sent_ + q.capacity_
-                                - std::min(granted, q.sent_ + q.capacity_));
+    q.stats_.lost += std::min(
+      {q.capacity_, q.taken_before_,
+       q.sent_ + q.capacity_ - std::min(granted, q.sent_ + q.capacity_)});
     q.reserved_ -= std::min(q.reserved_ - q.sent_, q.listed_count_);
     q.listed_count_ = 0;
     become_seat();

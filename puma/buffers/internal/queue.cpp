@@ -74,7 +74,8 @@ buffer_stats queue::stats() const {
   if (port_) {
     // Places that are lent to other processes are reserved, and empty.
     const auto gone = result.taken + result.dropped_oldest + result.left_over;
-    result.waiting = result.accepted - std::min(result.accepted, gone);
+    const auto came = result.accepted + result.redelivered;
+    result.waiting = came - std::min(came, gone);
   } else {
     result.waiting = reserved_ - std::min(reserved_, released);
   }
@@ -123,6 +124,18 @@ bool queue::fail_token(const failure& error) {
     end_with(error, wakes);
   changed(wakes);
   return open;
+}
+
+void queue::abort(const failure& error) {
+  wake_list wakes;
+  const guard lock{mutex_};
+  if (!away_ && ending_ == ending::open)
+    end_with(error, wakes);
+}
+
+bool queue::is_shared() const {
+  const guard lock{mutex_};
+  return port_ != nullptr;
 }
 
 queue::take_result queue::take_first(void* to) {

@@ -115,6 +115,12 @@ class queue : public std::enable_shared_from_this<queue> {
   /// publishes. Returns whether that could still reach anyone.
   bool fail_token(const failure& error);
 
+  /// Fails the stream if it is open, and its queue is in this process.
+  void abort(const failure& error);
+
+  /// Returns whether other processes have handles of the buffer.
+  [[nodiscard]] bool is_shared() const;
+
   /// Moves the first value out, to uninitialised memory, if there is one and
   /// nobody is subscribed. To be destroyed, or put back.
   enum class take_result { taken, none, later };

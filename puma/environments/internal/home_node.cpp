@@ -7,6 +7,7 @@
 #include "puma/base/internal/failure_wire.hpp"
 #include "puma/environments/internal/unix_socket.hpp"
 #include "puma/environments/internal/worker_options.hpp"
+#include "puma/logging/internal/log_hub.hpp"
 #include "puma/logging/log.hpp"
 
 #include <algorithm>
@@ -32,15 +33,6 @@ node_token make_token() {
   std::random_device random;
   const auto word = [&] { return (std::uint64_t{random()} << 32u) | random(); };
   return {word(), word()};
-}
-
-/// Returns the least severe level that is written.
-log_level current_level() {
-  for (auto x : {log_level::debug, log_level::info, log_level::warning,
-                 log_level::error})
-    if (logs(x))
-      return x;
-  return log_level::off;
 }
 
 std::string milliseconds(std::chrono::milliseconds x) {
@@ -218,6 +210,9 @@ class home_node::group final : public run_starter {
     body.number(x->terms.on_failure);
     body.number(x->terms.on_own_stop);
     body.number(x->terms.keeps_values);
+    body.number(x->instance);
+    const auto faults = x->owner->faults();
+    encode(body, faults ? faults->all() : std::vector<planned_fault>{});
     encode_key(body, *key);
     body.block(args.bytes().data(), args.bytes().size());
     const auto where = pick();
@@ -291,6 +286,21 @@ home_node::~home_node() {
 std::shared_ptr<run_starter>
 home_node::make_group(const process_options& options) {
   return std::make_shared<group>(*this, options);
+}
+
+void home_node::ask_for_activities() {
+  post([this] {
+    for (auto& [id, x] : workers_)
+      tell(id, node_frame::ping, 0, encoder{});
+  });
+}
+
+void home_node::kill_busy(const std::string& why) {
+  post([this, why] {
+    for (auto& [id, x] : workers_)
+      if (!x->runs.empty())
+        end_worker(*x, why);
+  });
 }
 
 void home_node::shut_down(std::chrono::milliseconds timeout) {
@@ -382,17 +392,30 @@ node_id home_node::spawn(const process_options& options) {
   worker_options how;
   how.parent = ::getpid();
   how.self = id;
-  how.level = current_level();
   how.threads = options.threads != 0 ? options.threads
                 : options.workers == 0
                   ? 1
                   : std::max(std::thread::hardware_concurrency(), 1u);
+  auto& log_lines = log_hub::instance();
+  log_intake intake;
+  const auto close_theirs = [&] {
+    for (const int descriptor : {theirs, intake.output, intake.errors})
+      if (descriptor >= 0)
+        ::close(descriptor);
+  };
   try {
+    intake = log_lines.add_process("worker-" + std::to_string(id),
+                                   options.capture_output);
     const auto pid = launcher_->start(
-      how.arguments(), theirs, [this, id](const process_exit& end) {
+      how.arguments(),
+      {{theirs, intake.queue, intake.wake}, intake.output, intake.errors},
+      [this, id, key = intake.key](const process_exit& end) {
+        // First, so that its last lines come before those about its end.
+        log_hub::instance().process_ended(key);
         post([this, id, end] { on_exit(id, end); });
       });
-    ::close(theirs);
+    close_theirs();
+    log_lines.process_started(intake.key, pid);
     {
       const std::lock_guard guard{live_mutex_};
       if (const auto i = live_.find(id); i != live_.end())
@@ -400,7 +423,9 @@ node_id home_node::spawn(const process_options& options) {
     }
     post([x, pid] { x->pid = pid; });
   } catch (...) {
-    ::close(theirs);
+    close_theirs();
+    if (intake.key != 0)
+      log_lines.process_ended(intake.key);
     post([this, id] { on_exit(id, {}); });
     throw;
   }
@@ -581,6 +606,7 @@ void home_node::on_control(const connection_ptr& from, const frame_header& head,
     decode(in, published);
     decode(in, failed);
     const auto handled_before = in.number<std::uint64_t>();
+    count_failed(in);
     if (const auto own = failed.empty() ? nullptr : find(failed.front()))
       left.value = value_in_hand{own->core()->queue(), handled_before};
     with_worker([this, id, left, published](worker& x) {
@@ -593,6 +619,7 @@ void home_node::on_control(const connection_ptr& from, const frame_header& head,
     std::optional<failure> error;
     if (in.number<bool>())
       error = decode_failure(in);
+    count_failed(in);
     with_worker([this, id, error, untaken](worker& x) {
       on_ended(x, id, error, untaken);
     });
@@ -654,6 +681,12 @@ void home_node::on_control(const connection_ptr& from, const frame_header& head,
     throw error{"a frame that cannot be read: " + in.error()};
 }
 
+void home_node::count_failed(decoder& from) {
+  const auto id = from.number<buffer_id>();
+  if (const auto own = id != 0 ? find(id) : nullptr)
+    own->core()->queue()->count_failed();
+}
+
 void home_node::on_started(worker& from, run_id id, std::string name,
                            run_kind kind) {
   const auto i = from.runs.find(id);
@@ -662,7 +695,7 @@ void home_node::on_started(worker& from, run_id id, std::string name,
   const auto run = i->second;
   run->set_activity("waiting");
   auto& record = run->record();
-  runs_.constructed(record, std::move(name), kind);
+  static_cast<void>(runs_.constructed(record, std::move(name), kind));
   if (run->may_restart())
     return; // its shape follows
   run->drop_tokens(nullptr);

@@ -48,6 +48,12 @@ class home_node final : public node, private directory::messenger {
   /// called before destruction, when nothing runs any more.
   void shut_down(std::chrono::milliseconds timeout);
 
+  /// Lets all workers say what their runnables are doing.
+  void ask_for_activities();
+
+  /// Ends all workers that still run something.
+  void kill_busy(const std::string& why);
+
   /// The process ids of the live workers, for tests and reports.
   [[nodiscard]] std::vector<pid_t> workers() const;
 
@@ -101,6 +107,8 @@ class home_node final : public node, private directory::messenger {
   void on_started(worker& from, run_id id, std::string name, run_kind kind);
   void on_shape(worker& from, run_id id, const std::vector<buffer_id>& inputs,
                 const std::vector<buffer_id>& outputs);
+  /// Reads which buffer the value came from that failed in hand, if any.
+  void count_failed(decoder& from);
   void on_suspended(worker& from, run_id id, suspension left,
                     const std::vector<buffer_id>& published);
   /// Ends what was to run, or leaves it to its supervisor.

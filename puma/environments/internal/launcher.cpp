@@ -29,8 +29,11 @@ namespace {
 /// Works also when the file is gone or another one has taken its place.
 constexpr const char* own_executable = "/proc/self/exe";
 
-/// Where a child finds the descriptor it was given.
+/// Where a child finds the first descriptor it was given.
 constexpr int given_descriptor = 3;
+
+/// Above all that a child is given.
+constexpr int spare_descriptor = 32;
 
 // The wrappers of these calls came with glibc 2.36.
 int open_pidfd(pid_t process) {
@@ -64,14 +67,17 @@ void check(int code) {
 /// What a child is to find: its descriptors and signals.
 class spawn_plan {
  public:
-  explicit spawn_plan(int descriptor) : spawn_plan() {
-    // This one first: the others may put something else in its place.
-    check(::posix_spawn_file_actions_adddup2(&files_, descriptor,
-                                             given_descriptor));
+  explicit spawn_plan(const child_files& files) : spawn_plan() {
+    int next = given_descriptor;
+    for (const int x : files.given)
+      give(x, next++);
+    if (files.output >= 0)
+      give(files.output, STDOUT_FILENO);
+    if (files.errors >= 0)
+      give(files.errors, STDERR_FILENO);
     check(::posix_spawn_file_actions_addopen(&files_, STDIN_FILENO, "/dev/null",
                                              O_RDONLY, 0));
-    check(::posix_spawn_file_actions_addclosefrom_np(&files_,
-                                                     given_descriptor + 1));
+    check(::posix_spawn_file_actions_addclosefrom_np(&files_, next));
     sigset_t blocked;
     sigemptyset(&blocked);
     sigaddset(&blocked, SIGINT);
@@ -86,6 +92,8 @@ class spawn_plan {
   ~spawn_plan() {
     ::posix_spawnattr_destroy(&attributes_);
     ::posix_spawn_file_actions_destroy(&files_);
+    for (const int x : spares_)
+      ::close(x);
   }
 
   [[nodiscard]] pid_t spawn(char* const* command_line) const {
@@ -102,6 +110,17 @@ class spawn_plan {
     ::posix_spawnattr_init(&attributes_);
   }
 
+  /// Lets the child find `descriptor` as `number`. By way of a duplicate with a
+  /// high number, since another one may be given the number of this one.
+  void give(int descriptor, int number) {
+    const int spare = ::fcntl(descriptor, F_DUPFD_CLOEXEC, spare_descriptor);
+    if (spare < 0)
+      check(errno);
+    spares_.push_back(spare);
+    check(::posix_spawn_file_actions_adddup2(&files_, spare, number));
+  }
+
+  std::vector<int> spares_;
   posix_spawn_file_actions_t files_{};
   posix_spawnattr_t attributes_{};
 };
@@ -175,9 +194,9 @@ launcher::~launcher() {
   ::close(wake_);
 }
 
-pid_t launcher::start(const std::vector<std::string>& arguments, int descriptor,
-                      exit_handler on_exit) {
-  request x{{own_name_}, descriptor, std::move(on_exit), {}};
+pid_t launcher::start(const std::vector<std::string>& arguments,
+                      child_files files, exit_handler on_exit) {
+  request x{{own_name_}, std::move(files), std::move(on_exit), {}};
   x.command_line.insert(x.command_line.end(), arguments.begin(),
                         arguments.end());
   auto process = x.process.get_future();
@@ -227,7 +246,7 @@ void launcher::fulfill(request& x) {
     for (auto& word : x.command_line)
       command_line.push_back(word.data());
     command_line.push_back(nullptr);
-    const auto process = spawn_plan{x.descriptor}.spawn(command_line.data());
+    const auto process = spawn_plan{x.files}.spawn(command_line.data());
     const int pidfd = open_pidfd(process);
     if (pidfd < 0) {
       const int reason = errno;

@@ -25,6 +25,13 @@ struct process_exit {
   [[nodiscard]] std::string describe() const;
 };
 
+/// What a child is given; the descriptors stay the caller's.
+struct child_files {
+  std::vector<int> given{}; // as descriptor 3 and so on
+  int output = -1;          // its standard output; -1: this process's
+  int errors = -1;          // its standard error; -1: this process's
+};
+
 /// Starts processes of the own executable and tells how they end.
 ///
 /// One thread does both, and lives as long as this object: the signal that a
@@ -49,13 +56,13 @@ class launcher {
   /// deleted; returns the process id. May be called from any thread but the
   /// launcher's, and waits for that one. Throws `error`.
   ///
-  /// The child gets /dev/null as its input, this process' output, a duplicate
-  /// of `descriptor` as descriptor 3, and no other descriptor. It begins with
+  /// The child gets /dev/null as its input, duplicates of what is in `files`,
+  /// and no other descriptor. It begins with
   /// SIGINT and SIGHUP blocked, so that a Ctrl-C while it starts does not end
   /// it; `prepare_worker_process` takes over from there.
   ///
   /// `on_exit` may be called before this returns.
-  pid_t start(const std::vector<std::string>& arguments, int descriptor,
+  pid_t start(const std::vector<std::string>& arguments, child_files files,
               exit_handler on_exit);
 
   /// Sends a signal to a child; does nothing when the child has been reaped.
@@ -64,7 +71,7 @@ class launcher {
  private:
   struct request {
     std::vector<std::string> command_line;
-    int descriptor;
+    child_files files;
     exit_handler on_exit;
     std::promise<pid_t> process;
   };

@@ -36,19 +36,24 @@ main_options parse_main_options(int argc, const char* const* argv) {
                "APPLICATION"};
   app.set_help_flag("--puma-help", "Shows these options and ends");
   double drain_seconds = 10;
-  constexpr log_level levels[] = {log_level::debug, log_level::info,
-                                  log_level::warning, log_level::error,
-                                  log_level::off};
+  constexpr log_level levels[] = {
+    log_level::trace, log_level::debug,    log_level::info, log_level::warning,
+    log_level::error, log_level::critical, log_level::off};
   std::set<std::string> level_names;
   for (auto x : levels)
     level_names.emplace(to_string(x));
-  std::string level{to_string(result.level)};
+  std::string level;
   app
     .add_option("--puma-threads", result.runtime.threads,
                 "Scheduler threads; 0 stands for one per core")
     ->check(CLI::Range(0, 1024));
-  app.add_option("--puma-log-level", level, "Least severe lines to write")
+  app
+    .add_option("--puma-log-level", level,
+                "Least severe lines to write, whatever is configured")
     ->check(CLI::IsMember(level_names));
+  app.add_option("--puma-log-config", result.log_config,
+                 "Configuration of the log output: development, production or "
+                 "a YAML file");
   app
     .add_option("--puma-drain-timeout", drain_seconds,
                 "Seconds that values get to flow out after SIGINT or SIGTERM")
@@ -62,8 +67,9 @@ main_options parse_main_options(int argc, const char* const* argv) {
     throw usage_error{std::string{"command line: "} + error.what()
                       + "; --puma-help lists puma's options"};
   }
-  result.level = *std::find_if(std::begin(levels), std::end(levels),
-                               [&](auto x) { return to_string(x) == level; });
+  for (auto x : levels)
+    if (to_string(x) == level)
+      result.level = x;
   result.drain_timeout = std::chrono::milliseconds{
     static_cast<std::chrono::milliseconds::rep>(drain_seconds * 1000)};
   return result;

@@ -6,6 +6,7 @@
 #include "puma/logging/log.hpp"
 
 #include <chrono>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -14,7 +15,8 @@ namespace puma::internal {
 /// What `puma::main` takes from the command line.
 struct main_options {
   runtime_options runtime;
-  log_level level = log_level::warning;
+  std::optional<log_level> level{};
+  std::string log_config{};
   std::chrono::milliseconds drain_timeout{10'000};
   std::vector<std::string> args; ///< What is left for the application.
   std::string help;              ///< Not empty when help was asked for.

@@ -9,7 +9,9 @@
 #include "puma/base/internal/sleepers.hpp"
 #include "puma/base/internal/wait_driver.hpp"
 #include "puma/environments/internal/home_node.hpp"
+#include "puma/environments/internal/log_printer.hpp"
 #include "puma/environments/internal/middleman_loop.hpp"
+#include "puma/logging/internal/spdlog_bridge.hpp"
 #include "puma/logging/log.hpp"
 
 #include <caf/io/middleman.hpp>
@@ -31,6 +33,30 @@
 namespace puma::internal {
 
 namespace {
+
+/// CAF's coordinator, with a printer that logs.
+class logging_coordinator final
+  : public caf::scheduler::coordinator<parking_policy> {
+ public:
+  using base = caf::scheduler::coordinator<parking_policy>;
+  using base::base;
+
+  static caf::actor_system::module* make(caf::actor_system& system,
+                                         caf::detail::type_list<>) {
+    return new logging_coordinator(system);
+  }
+
+  void start() override {
+    base::start();
+    auto& printer = utility_actors_[printer_id];
+    printer = system().spawn<log_printer, caf::hidden + caf::detached>(printer);
+  }
+
+  void stop() override {
+    base::stop();
+    utility_actors_[printer_id] = nullptr; // its thread waits for this
+  }
+};
 
 /// What workers get to pass on what they have, when nothing runs any more.
 constexpr std::chrono::seconds worker_end_time{10};
@@ -57,7 +83,7 @@ configure(const runtime_options& options, runtime_core::scheduling how) {
                             sleepers::most_workers));
     // Of actors beside puma's, which have slices of their own.
     result->set("scheduler.max-throughput", 16);
-    result->load<caf::scheduler::coordinator<parking_policy>>();
+    result->load<logging_coordinator>();
     // Its multiplexer carries what goes to other processes. Nothing of puma
     // uses BASP.
     result->set("middleman.workers", 0);
@@ -94,6 +120,7 @@ runtime_core::runtime_core(const runtime_options& options, scheduling how)
   system_->await_actors_before_shutdown(false);
   registry_->teardown_timeout = options.teardown_timeout;
   own_threads_ = system_->detached_actors();
+  bridge_spdlog();
 }
 
 runtime_core::~runtime_core() {
@@ -247,6 +274,19 @@ bool runtime_core::shut_down() noexcept {
         std::string{"could not be shut down: "} + error.what());
   }
   return false;
+}
+
+void runtime_core::ask_for_activities() {
+  const std::lock_guard guard{processes_mutex_};
+  if (processes_)
+    processes_->ask_for_activities();
+}
+
+bool runtime_core::kill_busy_processes() {
+  const std::lock_guard guard{processes_mutex_};
+  if (processes_)
+    processes_->kill_busy("had not stopped when the runtime was shut down");
+  return processes_ != nullptr;
 }
 
 run_report runtime_core::report() const {

@@ -64,6 +64,13 @@ class runtime_core {
 
   [[nodiscard]] run_report report() const;
 
+  /// Has worker processes say what they are doing, for reports.
+  void ask_for_activities();
+
+  /// Ends worker processes that still run something. Returns false if there
+  /// have never been any.
+  bool kill_busy_processes();
+
   /// Stops everything, as the destructor does. Returns false if something did
   /// not stop in time.
   bool shut_down() noexcept;

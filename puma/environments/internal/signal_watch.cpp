@@ -5,7 +5,7 @@
 #include "puma/base/error.hpp"
 #include "puma/environments/internal/runtime_core.hpp"
 #include "puma/environments/runtime.hpp"
-#include "puma/logging/log.hpp"
+#include "puma/logging/logging.hpp"
 
 #include <cerrno>
 #include <csignal>
@@ -103,6 +103,7 @@ void signal_watch::watch(runtime& rt, std::chrono::milliseconds drain_timeout) {
     } else {
       log(log_level::error, logger,
           "not everything stopped in time; ending the process");
+      logging::flush();
       std::_Exit(128 + last_signal);
     }
   }

@@ -5,9 +5,11 @@
 #include "puma/environments/internal/runtime_core.hpp"
 #include "puma/environments/internal/worker_node.hpp"
 #include "puma/environments/internal/worker_process.hpp"
-#include "puma/logging/log.hpp"
+#include "puma/logging/internal/log_hub.hpp"
+#include "puma/logging/internal/spdlog_bridge.hpp"
 
 #include <atomic>
+#include <cstdio>
 #include <cstdlib>
 #include <iostream>
 
@@ -32,7 +34,12 @@ bool workers_allowed() noexcept {
 int run_worker(const worker_options& options) {
   if (!prepare_worker_process(options.parent))
     return exit_orphaned;
-  set_log_level(options.level);
+  auto& log_lines = log_hub::instance();
+  log_lines.attach(worker_log_queue, worker_log_wake);
+  bridge_spdlog();
+  // What is printed would otherwise wait for more, and be lost if the process
+  // is killed.
+  std::setvbuf(stdout, nullptr, _IOLBF, BUFSIZ);
   runtime_core core{{.threads = options.threads}};
   worker_node self{core.loop(),  core.link_loop(), core.all(),
                    core.local(), options.self,     worker_descriptor};
@@ -42,6 +49,7 @@ int run_worker(const worker_options& options) {
   }
   if (!core.shut_down()) {
     std::cout.flush();
+    log_lines.flush(); // of workers of its own
     std::_Exit(exit_orphaned);
   }
   return 0;

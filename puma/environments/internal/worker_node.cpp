@@ -45,11 +45,12 @@ class worker_node::run final : public run_observer,
       error = std::make_shared<failure>(*x.error);
     home_.forget(id_, "runnable '" + x.name + "' has ended"
                         + (error ? ", with " + error->describe() : ""));
-    tell_in_order([self = shared_from_this(), error, untaken] {
-      self->close_relays();
-      self->home_.report_end(self->id_, error.get(), untaken);
-      self->ports.clear();
-    });
+    tell_in_order(
+      [self = shared_from_this(), error, untaken, failed = failed_input(x)] {
+        self->close_relays();
+        self->home_.report_end(self->id_, error.get(), untaken, failed);
+        self->ports.clear();
+      });
   }
 
   void on_ready(const run_record&, const std::vector<const queue*>& inputs,
@@ -79,6 +80,7 @@ class worker_node::run final : public run_observer,
                                    : std::vector<buffer_id>{};
     encode(body, failed);
     body.number(left.value ? left.value->handled_before : 0);
+    body.number(failed_input(x));
     // It is the owner that holds them open. Here they are closed, so that all
     // that was published is on its way.
     for (auto& stream : left.held)
@@ -153,6 +155,12 @@ class worker_node::run final : public run_observer,
           != queues.end())
         result.push_back(x->id());
     return result;
+  }
+
+  /// Returns what the value in hand came from when `x` failed, or 0.
+  [[nodiscard]] buffer_id failed_input(const run_record& x) const {
+    const auto ids = ids_of({x.failed_input.get()});
+    return ids.empty() ? 0 : ids.front();
   }
 
   void send(status_type& to, const encoder& text) {
@@ -310,6 +318,9 @@ void worker_node::on_start(run_id id, decoder& in) {
   terms.on_failure = in.number<bool>();
   terms.on_own_stop = in.number<bool>();
   terms.keeps_values = in.number<bool>();
+  const auto instance = in.number<std::uint64_t>();
+  std::vector<planned_fault> faults;
+  decode(in, faults);
   const auto key = detail::decode_key(in);
   auto observer = std::make_shared<run>(*this, id);
   try {
@@ -328,6 +339,10 @@ void worker_node::on_start(run_id id, decoder& in) {
       throw error{"its arguments cannot be read: " + in.error()};
     auto record = runs_.prepare(starter_, own_thread, std::move(recipe),
                                 observer, nullptr, terms);
+    record->instance = instance - 1; // which its start counts
+    if (!faults.empty())
+      runs_.set_faults(std::make_shared<fault_plan>(std::move(faults),
+                                                    fault_plan::site::worker));
     {
       const std::lock_guard guard{mutex_};
       live_[id] = record;
@@ -338,7 +353,7 @@ void worker_node::on_start(run_id id, decoder& in) {
     imported() = nullptr;
     forget(id, "it could not be started");
     const failure reason{std::current_exception(), key.type, "start"};
-    report_end(id, &reason, true);
+    report_end(id, &reason, true, 0);
   }
 }
 
@@ -421,16 +436,18 @@ void worker_node::forget(run_id id, std::string how) {
   }
 }
 
-void worker_node::report_end(run_id id, const failure* error, bool untaken) {
+void worker_node::report_end(run_id id, const failure* error, bool untaken,
+                             buffer_id failed_input) {
   encoder body;
   body.number(untaken);
   body.number(error != nullptr);
   if (error)
     encode(body, *error);
-  tell(node_frame::ended, id, body);
+  body.number(failed_input);
   // The owner throws it; nobody here does.
   while (runs_.claim_any()) {
   }
+  tell(node_frame::ended, id, body); // whereupon this object may go
 }
 
 void worker_node::tell_home(buffer_id id, note what, std::uint64_t epoch) {

@@ -59,7 +59,8 @@ class worker_node final : public node {
   void on_status_seen(run_id id, std::uint32_t which);
   void on_ping();
   void on_port(node_frame what, buffer_id id, decoder& in);
-  void report_end(run_id id, const failure* error, bool untaken);
+  void report_end(run_id id, const failure* error, bool untaken,
+                  buffer_id failed_input);
   void forget(run_id id, std::string how);
 
   /// Gets the ports of handles that this thread decodes, while it starts a

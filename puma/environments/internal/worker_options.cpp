@@ -35,8 +35,7 @@ bool take_number(std::string_view& from, T& to) {
 
 std::vector<std::string> worker_options::arguments() const {
   return {std::string{option} + std::to_string(parent) + ","
-          + std::to_string(self) + "," + std::to_string(threads) + ","
-          + std::to_string(static_cast<int>(level))};
+          + std::to_string(self) + "," + std::to_string(threads)};
 }
 
 std::optional<worker_options> worker_options::parse(int argc,
@@ -45,13 +44,10 @@ std::optional<worker_options> worker_options::parse(int argc,
     return std::nullopt;
   auto rest = std::string_view{argv[1]}.substr(option.size());
   worker_options result;
-  int level = 0;
   if (!take_number(rest, result.parent) || !take_number(rest, result.self)
-      || !take_number(rest, result.threads) || !take_number(rest, level)
-      || !rest.empty() || level < 0 || level > static_cast<int>(log_level::off))
+      || !take_number(rest, result.threads) || !rest.empty())
     throw usage_error{std::string{"command line: "} + argv[1]
                       + " is for processes that puma starts"};
-  result.level = static_cast<log_level>(level);
   return result;
 }
 

@@ -3,7 +3,6 @@
 #pragma once
 
 #include "puma/buffers/internal/carrier.hpp"
-#include "puma/logging/log.hpp"
 
 #include <cstddef>
 #include <optional>
@@ -20,7 +19,6 @@ struct worker_options {
   pid_t parent = 0;
   node_id self = 0;
   std::size_t threads = 1;
-  log_level level = log_level::warning;
 
   /// Returns the arguments that make the own executable such a worker.
   [[nodiscard]] std::vector<std::string> arguments() const;
@@ -35,5 +33,9 @@ const std::string& build_fingerprint();
 
 /// The number of the descriptor that leads to the owner.
 inline constexpr int worker_descriptor = 3;
+
+/// Where it finds its log queue, and what wakes the reader of that.
+inline constexpr int worker_log_queue = 4;
+inline constexpr int worker_log_wake = 5;
 
 } // namespace puma::internal

@@ -2,6 +2,8 @@
 
 #include "puma/environments/internal/worker_process.hpp"
 
+#include "puma/environments/internal/worker_options.hpp"
+
 #include <cerrno>
 #include <csignal>
 
@@ -26,7 +28,8 @@ bool prepare_worker_process(pid_t parent) {
   sigset_t none;
   sigemptyset(&none);
   ::pthread_sigmask(SIG_SETMASK, &none, nullptr);
-  ::fcntl(3, F_SETFD, FD_CLOEXEC);
+  for (const int x : {worker_descriptor, worker_log_queue, worker_log_wake})
+    ::fcntl(x, F_SETFD, FD_CLOEXEC);
   // Tools such as top would show "exe", as /proc/self/exe was executed.
   ::prctl(PR_SET_NAME, program_invocation_short_name);
   return true;
