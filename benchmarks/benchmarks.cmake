@@ -29,6 +29,7 @@ puma_bench_program(
 
 puma_bench_program(caf_calls SOURCES caf_calls.cpp)
 puma_bench_program(caf_round_trip SOURCES caf_round_trip.cpp)
+puma_bench_program(log_bench SOURCES log_bench.cpp)
 puma_bench_program(puma-soak SOURCES soak.cpp LIBRARIES CLI11::CLI11)
 
 # As above: keeps each workload alive and says nothing about speed.
@@ -71,6 +72,8 @@ if(CMAKE_BUILD_TYPE MATCHES "^Rel")
     set_tests_properties(bench_puma-bench_${workload}
                          PROPERTIES LABELS benchmarks TIMEOUT 60)
   endforeach()
+  add_test(NAME bench_log_bench COMMAND log_bench 1 1000)
+  set_tests_properties(bench_log_bench PROPERTIES LABELS benchmarks TIMEOUT 60)
   add_test(NAME soak COMMAND puma-soak 5)
   set_tests_properties(soak PROPERTIES LABELS "benchmarks;process" TIMEOUT 60)
 endif()

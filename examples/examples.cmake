@@ -53,6 +53,12 @@ find_package(GTest REQUIRED)
 puma_example(140_testing_your_runnable EXPECT "PASSED.* 5 tests")
 target_link_libraries(140_testing_your_runnable PRIVATE GTest::gtest_main)
 
+puma_example(
+  150_nested_supervisors
+  EXPECT
+  "^handled 3\nhandled 4\nhandled 5\nshutdown: went as far as drain\nbuffer 'parts': accepted 5, handled 3, failed 2$"
+)
+
 # -- the word count ------------------------------------------------------------
 
 puma_example(
@@ -104,3 +110,10 @@ foreach(
                                             SKIP_RETURN_CODE 77)
   endforeach()
 endforeach()
+
+puma_example(
+  160_one_log
+  PROCESSES
+  EXPECT
+  "app: sends 2 texts\nworker-1 debug parser.a: got 5 characters\n(.*\n)*worker-1 warning parser.a: skipped an empty text\n"
+)
