@@ -28,6 +28,7 @@ using steady = std::chrono::steady_clock;
 
 // As many as fit in the queues of both.
 constexpr int lines_per_burst = 2'000;
+constexpr int warm_up_rounds = 25;
 constexpr auto pause_between = std::chrono::milliseconds{30};
 
 double seconds_since(steady::time_point begin) {
@@ -123,6 +124,14 @@ void run(puma::runtime& rt, const std::string& directory, int rounds,
   series call{"log call in a worker", "ns"};
   series spdlog_call{"spdlog async call", "ns"};
   series ratio{"log call / spdlog async call", "1"};
+  // Until all pages of both queues have been used once.
+  for (int i = 0; i != warm_up_rounds; ++i) {
+    demand.publish(lines_per_burst);
+    static_cast<void>(result.next());
+    for (int j = 0; j != lines_per_burst; ++j)
+      direct->info("line {} of {}", j, lines_per_burst);
+    std::this_thread::sleep_for(pause_between);
+  }
   for (int i = 0; i != rounds; ++i) {
     demand.publish(lines_per_burst);
     call.values.push_back(*result.next());
@@ -135,7 +144,8 @@ void run(puma::runtime& rt, const std::string& directory, int rounds,
     ratio.values.push_back(call.values.back() / spdlog_call.values.back());
   }
   puma::logging::flush();
-  check_lines(puma_file, static_cast<std::uint64_t>(rounds) * lines_per_burst);
+  check_lines(puma_file, static_cast<std::uint64_t>(warm_up_rounds + rounds)
+                           * lines_per_burst);
   demand.complete();
   burster.join();
 

@@ -56,16 +56,6 @@ void begin_drain(internal::registry& all) {
   all.signal_for_good(internal::wake::drain);
 }
 
-bool lost_its_process(const failure& error) {
-  try {
-    std::rethrow_exception(error.exception());
-  } catch (const process_lost&) {
-    return true;
-  } catch (...) {
-    return false;
-  }
-}
-
 } // namespace
 
 std::string run_report::to_string() const {
@@ -150,24 +140,23 @@ shutdown_report runtime::shutdown(const shutdown_options& options) {
     result.reached = step::kill;
     over = all.wait_for_all(internal::deadline_after(options.kill));
   }
-  for (auto& x : all.endings()) {
+  const auto [ended, live] = all.endings();
+  for (auto& x : ended) {
     shutdown_report::runnable_end end{x.name, ending::completed, {}, {}};
     if (x.error) {
-      const bool killed = lost_its_process(*x.error);
-      end.how = killed ? ending::killed : ending::failed;
+      end.how = x.was_killed ? ending::killed : ending::failed;
       end.error = x.error->describe();
-      if (killed)
+      if (x.was_killed)
         end.activity = x.activity;
     } else if (x.was_stopped) {
       end.how = ending::stopped;
     }
     result.runnables.push_back(std::move(end));
   }
-  if (!over) {
-    for (auto& x : all.live())
-      result.runnables.push_back({x.name, ending::hung, x.activity, {}});
+  for (auto& x : live)
+    result.runnables.push_back({x.name, ending::hung, x.activity, {}});
+  if (!over)
     all.give_up();
-  }
   for (auto& x : buffers)
     result.buffers.push_back(sum_up(x->name(), x->stats(), x->is_shared()));
   return result;

@@ -85,8 +85,11 @@ shutdown_report::buffer_sum sum_up(std::string name, const buffer_stats& stats,
   result.failed = stats.failed;
   result.dropped = stats.dropped_oldest;
   result.lost = stats.lost;
-  result.left_over = stats.left_over + stats.waiting;
   result.estimated = estimated;
+  // Not `waiting`: publishers that hang have reserved places there.
+  result.left_over = result.accepted + result.redelivered
+                     - std::min(result.accepted + result.redelivered,
+                                stats.taken + stats.dropped_oldest);
   // Where the other end was in another process, what it took is what is not
   // accounted for otherwise.
   const auto in = result.accepted + result.redelivered;

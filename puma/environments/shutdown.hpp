@@ -22,7 +22,8 @@ struct shutdown_options {
   std::chrono::milliseconds stop{5'000};
 
   /// Streams that are still open fail with `shutdown_aborted`, so that nobody
-  /// waits for those who do not answer.
+  /// waits for those who do not answer. Where the queue of a stream is in a
+  /// worker process, it fails with that, in the next step.
   std::chrono::milliseconds abort{1'000};
 
   /// Worker processes that still run something are ended by a signal. Threads

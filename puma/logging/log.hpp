@@ -29,8 +29,8 @@ enum class log_level : std::uint8_t {
 /// In the process that owns the output, a line of `warning` or above has been
 /// written when this returns; lines below are written soon, by a thread. In
 /// worker processes lines are in memory that outlives the process when this
-/// returns. Never waits for the output otherwise: when the queue is full, lines
-/// are dropped and counted.
+/// returns. An output that does not get on holds up the owner for 200 ms once;
+/// when the queue is full, lines are dropped and counted.
 ///
 /// *Threads.* May be called from any thread at any time; lines are not torn.
 void log(log_level level, std::string_view logger, std::string_view text,

@@ -14,9 +14,11 @@
 /// process that owns the runtime writes; worker processes filter their lines
 /// and leave them in shared memory, from where the owner takes them.
 ///
-/// *Threads.* All functions may be called from any thread at any time. Those
-/// that change the configuration are for the process that owns the runtime, and
-/// hold for worker processes at once; in a worker they throw `usage_error`.
+/// *Threads.* All functions may be called from any thread at any time; but for
+/// `flush`, they throw `timeout_error` when a handler holds up the output for
+/// five seconds. Those that change the configuration are for the process that
+/// owns the runtime, and hold for worker processes at once; in a worker they
+/// throw `usage_error`.
 namespace puma::logging {
 
 /// A configuration as YAML text.

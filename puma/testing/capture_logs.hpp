@@ -32,7 +32,8 @@ class capture_logs {
     std::uint32_t thread_id = 0;
     std::string file;
     std::uint32_t line_number = 0;
-    std::uint64_t sequence = 0; ///< Counts the lines of one process.
+    std::uint64_t sequence = 0; ///< Counts the lines of one worker, and its
+                                ///< own.
     std::chrono::system_clock::time_point time{};
   };
 

@@ -13,6 +13,7 @@
 #include <cstdarg>
 #include <cstdio>
 #include <filesystem>
+#include <fstream>
 #include <map>
 #include <string>
 #include <thread>
@@ -201,27 +202,106 @@ TEST_F(log_handler, leaves_no_half_lines_when_the_disk_is_full) {
   EXPECT_GT(handler().lost, 0u);
 }
 
+namespace {
+
+/// A pipe in place of the standard error, that nobody reads until told.
+class unread_errors {
+ public:
+  unread_errors() : usual_(::dup(STDERR_FILENO)) {
+    EXPECT_EQ(::pipe(ends_), 0);
+    ::dup2(ends_[1], STDERR_FILENO);
+  }
+
+  unread_errors(const unread_errors&) = delete;
+  unread_errors& operator=(const unread_errors&) = delete;
+
+  ~unread_errors() {
+    ::dup2(usual_, STDERR_FILENO);
+    for (const int x : {usual_, ends_[0], ends_[1]})
+      ::close(x);
+  }
+
+  /// Reads what is there.
+  std::string read() {
+    ::fcntl(ends_[0], F_SETFL, O_NONBLOCK);
+    std::string result;
+    char some[4'096];
+    for (;;) {
+      const auto n = ::read(ends_[0], some, sizeof(some));
+      if (n <= 0)
+        return result;
+      result.append(some, static_cast<std::size_t>(n));
+    }
+  }
+
+ private:
+  int usual_;
+  int ends_[2] = {-1, -1};
+};
+
+} // namespace
+
 TEST_F(log_handler, is_not_held_up_by_a_console_that_nobody_reads) {
-  int ends[2];
-  ASSERT_EQ(::pipe(ends), 0);
-  const int usual = ::dup(STDERR_FILENO);
-  ::dup2(ends[1], STDERR_FILENO);
-  files.configure("{class: console}");
+  for (const std::size_t size : {1'000u, 10'000u}) {
+    unread_errors errors;
+    files.configure("{class: console}");
 
-  const auto begin = std::chrono::steady_clock::now();
-  const std::string text(1'000, 'x');
-  for (int i = 0; i != 200; ++i)
+    const auto begin = std::chrono::steady_clock::now();
+    const std::string text(size, 'x');
+    for (int i = 0; i != 200; ++i)
+      log(log_level::error, text);
+    const auto end = std::chrono::steady_clock::now();
+    const auto counts = handler();
+
+    EXPECT_LT(end - begin, std::chrono::seconds{10});
+    EXPECT_GT(counts.written, 30'000u / size);
+    EXPECT_GT(counts.lost, 50u);
+    EXPECT_EQ(counts.written + counts.lost, 200u);
+  }
+}
+
+TEST_F(log_handler, begins_a_new_line_after_one_that_a_console_took_in_part) {
+  unread_errors errors;
+  files.configure("{class: console, formatter: short}");
+  const std::string text(10'000, 'x');
+  for (int i = 0; i != 10; ++i)
     log(log_level::error, text);
-  const auto end = std::chrono::steady_clock::now();
-  const auto counts = handler();
-  ::dup2(usual, STDERR_FILENO);
-  for (const int x : {usual, ends[0], ends[1]})
-    ::close(x);
 
-  EXPECT_LT(end - begin, std::chrono::seconds{10});
-  EXPECT_GT(counts.written, 30u);
-  EXPECT_GT(counts.lost, 50u);
-  EXPECT_EQ(counts.written + counts.lost, 200u);
+  const auto before = errors.read();
+  log(log_level::error, "again");
+  const auto after = errors.read();
+
+  EXPECT_NE(before.back(), '\n');
+  EXPECT_EQ(after, "\na again\n");
+}
+
+TEST_F(log_handler, goes_on_after_its_file_could_not_be_opened_again) {
+  namespace fs = std::filesystem;
+  files.configure(
+    "{class: rotating_file, filename: FILE, formatter: short, "
+    "max_bytes: 100, backup_count: 2}");
+  const std::string text(60, 'x');
+  log(log_level::error, text);
+  const auto& place = files.directory();
+  const fs::path aside{place.string() + ".aside"};
+  fs::rename(place, aside);
+  std::ofstream{place} << "no directory";
+
+  for (int i = 0; i != 5; ++i) // the first one makes it rotate
+    log(log_level::error, text);
+  EXPECT_EQ(handler().lost, 5u);
+  log(log_level::error, "short");
+  EXPECT_EQ(handler().lost, 6u);
+  fs::remove(place);
+  fs::rename(aside, place);
+
+  const auto deadline = std::chrono::steady_clock::now()
+                        + std::chrono::seconds{10};
+  while (handler().written < 2 && std::chrono::steady_clock::now() < deadline) {
+    log(log_level::error, "late");
+    std::this_thread::sleep_for(std::chrono::milliseconds{50});
+  }
+  EXPECT_EQ(handler().written, 2u);
 }
 
 TEST_F(log_handler, rotates_by_size_under_load_and_loses_nothing) {

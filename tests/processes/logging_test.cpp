@@ -15,9 +15,11 @@
 #include <caf/send.hpp>
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <iostream>
 #include <map>
@@ -51,6 +53,7 @@ enum class deed {
   use_spdlog,
   ask_for_levels,
   start_worker,
+  start_worker_and_be_killed,
 };
 
 /// Does something with its process at each value.
@@ -75,15 +78,19 @@ class doing : public puma::single_buffer_servicing_runnable<int> {
   deed what_;
 };
 
-/// Lets a worker of this process's own do something.
-void use_own_worker() {
+/// Lets a worker of this process's own log something.
+void use_own_worker(bool is_killed) {
   puma::runtime rt;
   puma::process_environment env{rt};
   const auto in = env.make_buffer<int>("inner in", 4);
   const auto out = env.make_buffer<int>("inner out", 4);
   auto inner = env.run<doing>("grandchild"s, in, out, deed::log);
   auto to = in.open_publisher();
+  auto from = out.subscribe();
   to.publish(1);
+  static_cast<void>(from.next());
+  if (is_killed)
+    std::raise(SIGKILL);
   to.complete();
   rt.join();
 }
@@ -127,8 +134,10 @@ void doing::act(int& x) {
     x = log().logs(log_level::debug) ? 1 : 0;
     break;
   case deed::start_worker:
+  case deed::start_worker_and_be_killed:
     // In a hook its publisher would wait for the hook's end.
-    std::thread{use_own_worker}.join();
+    std::thread{use_own_worker, what_ == deed::start_worker_and_be_killed}
+      .join();
     break;
   }
 }
@@ -228,6 +237,19 @@ TEST_F(worker_lines, contain_those_of_processes_that_it_forks) {
 TEST_F(worker_lines, contain_those_of_workers_of_its_own) {
   let(deed::start_worker);
 
+  const auto lines = log.lines({.text = "value 1", .logger = "grandchild"});
+  ASSERT_THAT(lines, SizeIs(1)) << log.to_string();
+  EXPECT_EQ(lines[0].process, "worker-1/worker-1");
+}
+
+TEST_F(worker_lines, contain_those_of_its_workers_when_it_is_killed_itself) {
+  const auto own = runtime_directories();
+  let(deed::start_worker_and_be_killed);
+
+  // Nobody else removes that of a runtime whose process is killed.
+  for (auto& x : runtime_directories())
+    if (std::find(own.begin(), own.end(), x) == own.end())
+      std::filesystem::remove_all(x);
   EXPECT_THAT(log.lines({.text = "value 1", .logger = "grandchild"}), SizeIs(1))
     << log.to_string();
 }
@@ -317,7 +339,9 @@ class numbering : public puma::source_runnable {
 TEST_F(written_lines, of_many_workers_are_complete_whole_and_in_order) {
   constexpr int workers = 8;
   constexpr int count = 10'000;
-  files.configure("{class: file, filename: FILE, formatter: short}");
+  // With a queue that is much smaller than what comes.
+  files.configure("{class: file, filename: FILE, formatter: short}", "info",
+                  "queue: {bytes: 65536, wait_ms: 60000}");
 
   std::vector<puma::runner> runners;
   for (int i = 0; i != workers; ++i)
@@ -384,4 +408,32 @@ TEST_F(written_lines, that_find_a_full_queue_are_counted) {
   EXPECT_GT(capture->dropped, 0);
   EXPECT_GE(puma::logging::stats().dropped,
             static_cast<std::uint64_t>(capture->dropped));
+}
+
+TEST(forked_processes, with_a_runtime_write_as_their_parent_was_told_to) {
+  const log_directory files;
+  files.configure("{class: file, filename: FILE, formatter: short}");
+  const auto log = puma::logging::get("parent");
+  log.info("before");
+
+  const auto child = ::fork();
+  if (child == 0) {
+    {
+      puma::runtime rt;
+      const puma::process_environment env{rt};
+      auto runner = env.run<numbering>("child"s, 3);
+      rt.join();
+    }
+    log.warning("in the child");
+    std::_Exit(files.lines().size() == 5 ? 0 : 1);
+  }
+  int status = -1;
+  ::waitpid(child, &status, 0);
+  puma::logging::reset();
+
+  EXPECT_EQ(status, 0);
+  const auto lines = files.lines();
+  ASSERT_THAT(lines, SizeIs(5));
+  EXPECT_EQ(lines.front(), "parent before");
+  EXPECT_EQ(lines.back(), "parent in the child");
 }

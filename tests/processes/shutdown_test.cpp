@@ -133,6 +133,26 @@ TEST_F(stubborn, processes_that_are_frozen_are_killed) {
   expect_adds_up(report);
 }
 
+TEST_F(stubborn, processes_that_are_frozen_lose_each_value_once) {
+  constexpr int count = 300'000; // more than fits in the connection
+  const auto many = env.make_buffer<int>("many", 1'000'000);
+  auto x = env.run<moody>(many, b);
+  auto to = many.open_publisher();
+  to.publish(1);
+  ASSERT_TRUE(eventually([&] { return b.stats().accepted == 1; }));
+  ASSERT_EQ(::kill(workers().front(), SIGSTOP), 0);
+  for (int i = 0; i != count; ++i)
+    to.publish(1);
+
+  const auto report = rt().shutdown(in_short);
+
+  const auto sum = sum_of(report, "many");
+  EXPECT_TRUE(sum.adds_up()) << report.to_string();
+  EXPECT_EQ(sum.accepted, count + 1u) << report.to_string();
+  EXPECT_LE(sum.handled, 1u) << report.to_string();
+  EXPECT_LE(sum.lost + sum.left_over, count + 1u) << report.to_string();
+}
+
 TEST_F(stubborn, supervised_runnables_are_not_restarted_by_that) {
   const auto guard = env.supervisor(
     "guard", {.then = puma::on_failure::restart, .first_backoff = 0s});

@@ -31,16 +31,22 @@ class log_directory {
     std::filesystem::remove_all(path_, ignored);
   }
 
+  [[nodiscard]] const std::filesystem::path& directory() const noexcept {
+    return path_;
+  }
+
   [[nodiscard]] std::string file() const { return path_ / "test.log"; }
 
   /// Lets all lines of `level` go to one handler. In its text FILE stands for
   /// the name of the file; there is a formatter `short`, logger and text.
-  void configure(std::string handler, const std::string& level = "info") const {
+  /// `more` is added to the configuration.
+  void configure(std::string handler, const std::string& level = "info",
+                 const std::string& more = {}) const {
     if (const auto at = handler.find("FILE"); at != std::string::npos)
       handler.replace(at, 4, file());
     puma::logging::configure(puma::logging::yaml{
       "formatters: {short: {format: '%n %v'}}\nhandlers:\n  it: " + handler
-      + "\nroot: {level: " + level + ", handlers: [it]}\n"});
+      + "\nroot: {level: " + level + ", handlers: [it]}\n" + more});
   }
 
   /// All files that there are.

@@ -187,7 +187,8 @@ void registry::ended(run_record& x, const failure* error, bool untaken) {
     if (notes_endings_)
       endings_.push_back(
         {x.name, x.running ? x.running->current_activity() : std::string{},
-         x.stop_requested, error ? std::optional{*error} : std::nullopt});
+         x.stop_requested, x.lost_process,
+         error ? std::optional{*error} : std::nullopt});
     if (untaken && !failure_access::is_claimed(*error)
         && std::none_of(untaken_.begin(), untaken_.end(),
                         [&](const auto& y) { return y.id() == error->id(); }))
@@ -424,9 +425,10 @@ void registry::note_endings() {
   notes_endings_ = true;
 }
 
-std::vector<registry::ending> registry::endings() const {
+std::pair<std::vector<registry::ending>, std::vector<registry::live_runnable>>
+registry::endings() const {
   const guard lock{mutex_};
-  return endings_;
+  return {endings_, live_locked()};
 }
 
 void registry::give_up() {
@@ -592,8 +594,12 @@ std::string registry::shown_name(const run_record& x) {
 }
 
 std::vector<registry::live_runnable> registry::live() const {
-  std::vector<live_runnable> result;
   const guard lock{mutex_};
+  return live_locked();
+}
+
+std::vector<registry::live_runnable> registry::live_locked() const {
+  std::vector<live_runnable> result;
   for (auto* x = first_live_; x; x = x->next)
     result.push_back({x->name, x->running ? x->running->current_activity()
                                : x->is_suspended ? "suspended"

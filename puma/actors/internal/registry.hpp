@@ -122,18 +122,26 @@ class registry : public std::enable_shared_from_this<registry> {
 
   // -- shutdown ---------------------------------------------------------------
 
+  struct live_runnable {
+    std::string name;
+    std::string activity;
+  };
+
   /// How a runnable ended.
   struct ending {
     std::string name;
     std::string activity; ///< What it was doing, as far as is known.
     bool was_stopped = false;
+    bool was_killed = false; ///< Its process is gone.
     std::optional<failure> error;
   };
 
   /// Remembers how runnables end from now on.
   void note_endings();
 
-  [[nodiscard]] std::vector<ending> endings() const;
+  /// Returns those that have ended, and those that are alive, as of one moment.
+  [[nodiscard]] std::pair<std::vector<ending>, std::vector<live_runnable>>
+  endings() const;
 
   /// Nothing that is still alive will end: teardowns do not wait for it.
   void give_up();
@@ -183,17 +191,13 @@ class registry : public std::enable_shared_from_this<registry> {
 
   // -- observers --------------------------------------------------------------
 
-  struct live_runnable {
-    std::string name;
-    std::string activity;
-  };
-
   [[nodiscard]] std::vector<live_runnable> live() const;
   [[nodiscard]] std::string display_name(const run_record& x) const;
   [[nodiscard]] std::string plain_name(const run_record& x) const;
   [[nodiscard]] bool is_prepared(const run_record& x) const;
   [[nodiscard]] bool is_alive(const run_record& x) const;
   [[nodiscard]] std::optional<failure> error_of(const run_record& x) const;
+  [[nodiscard]] std::vector<live_runnable> live_locked() const;
   [[nodiscard]] std::string activity_of(const run_record& x) const;
 
   /// Returns an error that nobody has taken, and takes it; nothing if none.

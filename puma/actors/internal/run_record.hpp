@@ -49,6 +49,7 @@ struct run_record final : detail::call_target {
   // to what was before may still be there. Of the host alone.
   std::uint64_t last_kept = detail::own_object;
   bool stop_requested = false;   // by its owner
+  bool lost_process = false;     // it ended with its process
   bool is_ready = false;         // supervised: on_start has returned, or waits
   bool has_run = false;          // an instance before this one was constructed
   bool is_suspended = false;     // waits for its supervisor

@@ -170,7 +170,7 @@ void port::break_off(const failure& error) {
       {q.capacity_, q.taken_before_,
        q.sent_ + q.capacity_ - std::min(granted, q.sent_ + q.capacity_)});
     q.reserved_ -= std::min(q.reserved_ - q.sent_, q.listed_count_);
-    q.listed_count_ = 0;
+    q.taken_before_ += std::exchange(q.listed_count_, 0); // they are gone
     become_seat();
   }
   if (q.ending_ == queue::ending::open)

@@ -29,6 +29,9 @@ constexpr const char* logger = "puma.processes";
 /// A worker that has closed its connection ends within this time.
 constexpr std::chrono::seconds end_time{1};
 
+/// What is waited for the serial queue to say whom it kills.
+constexpr std::chrono::seconds kill_patience{1};
+
 node_token make_token() {
   std::random_device random;
   const auto word = [&] { return (std::uint64_t{random()} << 32u) | random(); };
@@ -295,12 +298,21 @@ void home_node::ask_for_activities() {
   });
 }
 
-void home_node::kill_busy(const std::string& why) {
-  post([this, why] {
-    for (auto& [id, x] : workers_)
-      if (!x->runs.empty())
-        end_worker(*x, why);
+bool home_node::kill_busy(const std::string& why) {
+  auto found = std::make_shared<std::promise<bool>>();
+  auto result = found->get_future();
+  post([this, why, found] {
+    bool any = false;
+    for (auto& [id, x] : workers_) {
+      if (x->runs.empty())
+        continue;
+      any = true;
+      end_worker(*x, why);
+    }
+    found->set_value(any);
   });
+  return result.wait_for(kill_patience) != std::future_status::ready
+         || result.get();
 }
 
 void home_node::shut_down(std::chrono::milliseconds timeout) {
@@ -406,6 +418,7 @@ node_id home_node::spawn(const process_options& options) {
   try {
     intake = log_lines.add_process("worker-" + std::to_string(id),
                                    options.capture_output);
+    how.name = intake.name;
     const auto pid = launcher_->start(
       how.arguments(),
       {{theirs, intake.queue, intake.wake}, intake.output, intake.errors},
@@ -748,6 +761,7 @@ void home_node::lose(remote_run& run, const failure& error, bool untaken) {
     return;
   }
   run.drop_tokens(&error);
+  record.lost_process = true;
   runs_.ended(record, &error, untaken);
 }
 

@@ -51,8 +51,8 @@ class home_node final : public node, private directory::messenger {
   /// Lets all workers say what their runnables are doing.
   void ask_for_activities();
 
-  /// Ends all workers that still run something.
-  void kill_busy(const std::string& why);
+  /// Ends all workers that still run something; returns whether there are any.
+  bool kill_busy(const std::string& why);
 
   /// The process ids of the live workers, for tests and reports.
   [[nodiscard]] std::vector<pid_t> workers() const;

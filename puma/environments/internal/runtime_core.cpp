@@ -11,6 +11,7 @@
 #include "puma/environments/internal/home_node.hpp"
 #include "puma/environments/internal/log_printer.hpp"
 #include "puma/environments/internal/middleman_loop.hpp"
+#include "puma/logging/internal/log_hub.hpp"
 #include "puma/logging/internal/spdlog_bridge.hpp"
 #include "puma/logging/log.hpp"
 
@@ -120,6 +121,7 @@ runtime_core::runtime_core(const runtime_options& options, scheduling how)
   system_->await_actors_before_shutdown(false);
   registry_->teardown_timeout = options.teardown_timeout;
   own_threads_ = system_->detached_actors();
+  log_hub::instance().own_again();
   bridge_spdlog();
 }
 
@@ -284,9 +286,9 @@ void runtime_core::ask_for_activities() {
 
 bool runtime_core::kill_busy_processes() {
   const std::lock_guard guard{processes_mutex_};
-  if (processes_)
-    processes_->kill_busy("had not stopped when the runtime was shut down");
-  return processes_ != nullptr;
+  return processes_
+         && processes_->kill_busy(
+           "had not stopped when the runtime was shut down");
 }
 
 run_report runtime_core::report() const {

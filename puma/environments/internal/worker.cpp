@@ -35,7 +35,7 @@ int run_worker(const worker_options& options) {
   if (!prepare_worker_process(options.parent))
     return exit_orphaned;
   auto& log_lines = log_hub::instance();
-  log_lines.attach(worker_log_queue, worker_log_wake);
+  log_lines.attach(worker_log_queue, worker_log_wake, options.name);
   bridge_spdlog();
   // What is printed would otherwise wait for more, and be lost if the process
   // is killed.

@@ -35,7 +35,7 @@ bool take_number(std::string_view& from, T& to) {
 
 std::vector<std::string> worker_options::arguments() const {
   return {std::string{option} + std::to_string(parent) + ","
-          + std::to_string(self) + "," + std::to_string(threads)};
+          + std::to_string(self) + "," + std::to_string(threads) + "," + name};
 }
 
 std::optional<worker_options> worker_options::parse(int argc,
@@ -45,9 +45,10 @@ std::optional<worker_options> worker_options::parse(int argc,
   auto rest = std::string_view{argv[1]}.substr(option.size());
   worker_options result;
   if (!take_number(rest, result.parent) || !take_number(rest, result.self)
-      || !take_number(rest, result.threads) || !rest.empty())
+      || !take_number(rest, result.threads) || rest.empty())
     throw usage_error{std::string{"command line: "} + argv[1]
                       + " is for processes that puma starts"};
+  result.name = rest;
   return result;
 }
 

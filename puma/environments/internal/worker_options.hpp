@@ -19,6 +19,7 @@ struct worker_options {
   pid_t parent = 0;
   node_id self = 0;
   std::size_t threads = 1;
+  std::string name = "worker"; ///< In log lines.
 
   /// Returns the arguments that make the own executable such a worker.
   [[nodiscard]] std::vector<std::string> arguments() const;

@@ -5,17 +5,21 @@
 #include "puma/base/error.hpp"
 #include "puma/logging/internal/spdlog_level.hpp"
 
+#include <spdlog/details/os.h>
 #include <spdlog/pattern_formatter.h>
-#include <spdlog/sinks/ansicolor_sink.h>
 #include <spdlog/sinks/basic_file_sink.h>
 #include <spdlog/sinks/daily_file_sink.h>
 #include <spdlog/sinks/rotating_file_sink.h>
-#include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/sinks/syslog_sink.h>
 
 #include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <stdexcept>
 #include <utility>
 
+#include <limits.h>
 #include <poll.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -25,7 +29,15 @@ namespace puma::internal {
 namespace {
 
 /// How long a line may wait for a console that takes nothing.
-constexpr int console_patience_ms = 100;
+constexpr std::chrono::milliseconds console_patience{100};
+
+/// What a console takes without blocking once it is said to be ready: a pipe
+/// has room for so much, a terminal for less.
+constexpr std::size_t pipe_step = PIPE_BUF;
+constexpr std::size_t terminal_step = 256;
+
+/// Between two tries to open a file that was lost.
+constexpr std::chrono::seconds reopen_interval{1};
 
 constexpr std::chrono::seconds complaint_interval{10};
 
@@ -97,17 +109,97 @@ std::unique_ptr<spdlog::formatter> make_formatter(const std::string& pattern) {
   return result;
 }
 
-spdlog::color_mode color_of(log_config::colors x) {
-  switch (x) {
-  case log_config::colors::always:
-    return spdlog::color_mode::always;
-  case log_config::colors::never:
-    return spdlog::color_mode::never;
-  case log_config::colors::automatic:
-    break;
+/// Writes to a terminal, pipe or file that others have opened, and may have
+/// left unread: never waits for it longer than `console_patience`.
+class console_sink final
+  : public spdlog::sinks::base_sink<spdlog::details::null_mutex> {
+ public:
+  console_sink(int descriptor, log_config::colors color)
+    : descriptor_(descriptor),
+      step_(::isatty(descriptor) != 0 ? terminal_step : pipe_step),
+      has_color_(color == log_config::colors::always
+                 || (color == log_config::colors::automatic
+                     && ::isatty(descriptor) != 0
+                     && spdlog::details::os::is_color_terminal())) {}
+
+ protected:
+  void sink_it_(const spdlog::details::log_msg& x) override {
+    x.color_range_start = 0;
+    x.color_range_end = 0;
+    spdlog::memory_buf_t text;
+    formatter_->format(x, text);
+    const std::string_view line{text.data(), text.size()};
+    if (has_color_ && x.color_range_end > x.color_range_start) {
+      const auto begin = x.color_range_start;
+      const auto end = x.color_range_end;
+      std::string colored{line.substr(0, begin)};
+      colored.append(color_of(x.level)).append(line.substr(begin, end - begin));
+      colored.append("\033[m").append(line.substr(end));
+      write(colored);
+    } else {
+      write(line);
+    }
   }
-  return spdlog::color_mode::automatic;
-}
+
+  void flush_() override {}
+
+ private:
+  static std::string_view color_of(spdlog::level::level_enum x) noexcept {
+    constexpr std::array<std::string_view, 6> colors = {
+      "\033[37m",        "\033[36m",        "\033[32m",
+      "\033[33m\033[1m", "\033[31m\033[1m", "\033[1m\033[41m"};
+    const auto i = static_cast<std::size_t>(x);
+    return i < colors.size() ? colors[i] : std::string_view{};
+  }
+
+  void write(std::string_view text) {
+    const auto until = std::chrono::steady_clock::now() + console_patience;
+    if (is_torn_)
+      write("\n", until);
+    is_torn_ = false;
+    write(text, until);
+  }
+
+  void write(std::string_view text,
+             std::chrono::steady_clock::time_point until) {
+    const auto size = text.size();
+    while (!text.empty()) {
+      try {
+        wait(until);
+        const auto n = ::write(descriptor_, text.data(),
+                               std::min(text.size(), step_));
+        if (n >= 0)
+          text.remove_prefix(static_cast<std::size_t>(n));
+        else if (errno != EINTR && errno != EAGAIN)
+          throw std::runtime_error{std::strerror(errno)};
+      } catch (...) {
+        is_torn_ = is_torn_ || text.size() != size;
+        throw;
+      }
+    }
+  }
+
+  /// Once it was waited for in vain, lines are lost until it takes them again:
+  /// not every line is to wait.
+  void wait(std::chrono::steady_clock::time_point until) {
+    using namespace std::chrono;
+    const auto left = ceil<milliseconds>(until - steady_clock::now());
+    pollfd x{descriptor_, POLLOUT, 0};
+    const int ready = ::poll(
+      &x, 1, is_stuck_ ? 0 : static_cast<int>(std::max(left, 0ms).count()));
+    if (ready < 0 && errno == EINTR)
+      return; // the write may block once
+    is_stuck_ = ready <= 0;
+    if (is_stuck_)
+      throw std::runtime_error{"takes no more"};
+  }
+
+  const int descriptor_;
+  const std::size_t step_;
+  const bool has_color_;
+  bool is_stuck_ = false;
+  bool is_torn_ = false; // ends within a line
+};
 
 std::shared_ptr<spdlog::sinks::sink>
 make_sink(const log_config::handler& how,
@@ -117,8 +209,8 @@ make_sink(const log_config::handler& how,
   case log_config::handler_class::console:
     break;
   case log_config::handler_class::file:
-    return std::make_shared<sinks::basic_file_sink_st>(how.filename,
-                                                       how.truncate, events);
+    return std::make_shared<sinks::basic_file_sink_st>(how.filename, false,
+                                                       events);
   case log_config::handler_class::rotating_file:
     return std::make_shared<sinks::rotating_file_sink_st>(
       how.filename, how.max_bytes, how.backup_count, false, events);
@@ -132,10 +224,8 @@ make_sink(const log_config::handler& how,
     return std::make_shared<sinks::syslog_sink_st>(how.ident, LOG_PID,
                                                    how.facility, true);
   }
-  const auto color = color_of(how.color);
-  if (how.to_stdout)
-    return std::make_shared<sinks::ansicolor_stdout_sink_st>(color);
-  return std::make_shared<sinks::ansicolor_stderr_sink_st>(color);
+  return std::make_shared<console_sink>(
+    how.to_stdout ? STDOUT_FILENO : STDERR_FILENO, how.color);
 }
 
 std::int64_t size_of(std::FILE* file) noexcept {
@@ -148,8 +238,21 @@ std::int64_t size_of(std::FILE* file) noexcept {
 } // namespace
 
 log_handler::log_handler(std::string name, const log_config::handler& how)
-  : level_(how.level) {
+  : how_(how) {
   stats_ = {std::move(name), 0, 0, {}};
+  try {
+    open();
+  } catch (const spdlog::spdlog_ex& error) {
+    throw usage_error{"log handler '" + stats_.name + "': " + error.what()};
+  }
+}
+
+log_handler::~log_handler() {
+  flush();
+  sink_.reset(); // its events use members
+}
+
+void log_handler::open() {
   spdlog::file_event_handlers events;
   events.after_open = [this](const spdlog::filename_t&, std::FILE* opened) {
     file_ = opened;
@@ -159,38 +262,34 @@ log_handler::log_handler(std::string name, const log_config::handler& how)
   events.before_close = [this](const spdlog::filename_t&, std::FILE*) {
     file_ = nullptr;
   };
-  try {
-    sink_ = make_sink(how, events);
-  } catch (const spdlog::spdlog_ex& error) {
-    throw usage_error{"log handler '" + stats_.name + "': " + error.what()};
-  }
-  sink_->set_formatter(make_formatter(how.pattern));
-  if (how.what == log_config::handler_class::console)
-    watched_ = how.to_stdout ? STDOUT_FILENO : STDERR_FILENO;
+  sink_.reset(); // whose events would come later
+  file_ = nullptr;
+  sink_ = make_sink(how_, events);
+  sink_->set_formatter(make_formatter(how_.pattern));
 }
 
-log_handler::~log_handler() {
-  flush();
-  sink_.reset(); // its events use members
+void log_handler::begin() noexcept {
+  if (how_.truncate && file_ && ::ftruncate(::fileno(file_), 0) == 0)
+    good_size_ = 0;
 }
 
-bool log_handler::can_write() noexcept {
-  if (watched_ < 0)
-    return true;
-  // A terminal or pipe that nobody reads must not hold everything up: once it
-  // was waited for in vain, lines are lost until it takes them again.
-  pollfd x{watched_, POLLOUT, 0};
-  const int ready = ::poll(&x, 1, is_stuck_ ? 0 : console_patience_ms);
-  is_stuck_ = ready == 0;
-  return ready > 0 && (x.revents & POLLERR) == 0;
+bool log_handler::is_file() const noexcept {
+  return how_.what != log_config::handler_class::console
+         && how_.what != log_config::handler_class::syslog;
 }
 
 void log_handler::write(const log_record& x, const std::string& host) noexcept {
   try {
-    if (!can_write()) {
-      ++stats_.lost;
-      stats_.last_error = "takes no more";
-      return;
+    // A rotation that failed has closed the file, which the sink of spdlog
+    // would not notice.
+    if (!sink_ || (is_file() && !file_)) {
+      const auto now = clock::now();
+      if (now < next_reopening_) {
+        ++stats_.lost;
+        return;
+      }
+      next_reopening_ = now + reopen_interval;
+      open();
     }
     spdlog::details::log_msg message{
       spdlog::log_clock::time_point{
@@ -204,9 +303,7 @@ void log_handler::write(const log_record& x, const std::string& host) noexcept {
     sink_->log(message);
     shown() = {};
     ++stats_.written;
-    ++unflushed_;
-    if (watched_ >= 0)
-      unflushed_ = 0;
+    unflushed_ += is_file() ? 1 : 0;
   } catch (const std::exception& error) {
     shown() = {};
     ++stats_.lost;
@@ -233,19 +330,24 @@ void log_handler::fail(const char* why) noexcept {
   unflushed_ = 0;
   if (file_) {
     std::clearerr(file_);
-    if (good_size_ >= 0)
+    // Not if others have made it shorter meanwhile.
+    if (good_size_ >= 0 && size_of(file_) > good_size_)
       static_cast<void>(!::ftruncate(::fileno(file_), good_size_));
   }
   try {
     stats_.last_error = why;
     const auto now = clock::now();
-    if (now < next_complaint_ || watched_ == STDERR_FILENO)
+    const bool is_errors = how_.what == log_config::handler_class::console
+                           && !how_.to_stdout;
+    pollfd errors{STDERR_FILENO, POLLOUT, 0};
+    if (now < next_complaint_ || is_errors || ::poll(&errors, 1, 0) <= 0)
       return;
     next_complaint_ = now + complaint_interval;
     const auto text = "puma: log handler '" + stats_.name
                       + "': " + stats_.last_error + "; "
                       + std::to_string(stats_.lost) + " lines lost so far\n";
-    static_cast<void>(!::write(STDERR_FILENO, text.data(), text.size()));
+    static_cast<void>(
+      !::write(STDERR_FILENO, text.data(), std::min(text.size(), pipe_step)));
   } catch (...) {
     // The counts tell.
   }

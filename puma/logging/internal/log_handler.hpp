@@ -31,7 +31,11 @@ class log_handler {
 
   ~log_handler();
 
-  [[nodiscard]] log_level level() const noexcept { return level_; }
+  [[nodiscard]] log_level level() const noexcept { return how_.level; }
+
+  /// Empties the file, where that is wanted: once it is certain that this
+  /// handler will be used.
+  void begin() noexcept;
 
   /// Writes a line; what fails is counted, and reported on the standard error
   /// now and then. `host` is the name of this machine.
@@ -46,17 +50,17 @@ class log_handler {
  private:
   using clock = std::chrono::steady_clock;
 
-  [[nodiscard]] bool can_write() noexcept;
+  void open();
+  [[nodiscard]] bool is_file() const noexcept;
   void fail(const char* why) noexcept;
 
-  const log_level level_;
+  const log_config::handler how_;
   std::shared_ptr<spdlog::sinks::sink> sink_;
-  std::FILE* file_ = nullptr;  // that the sink writes to
-  std::int64_t good_size_ = 0; // of the file, up to its last flush
-  int watched_ = -1;           // a console, which may be stuck
-  bool is_stuck_ = false;
-  std::uint64_t unflushed_ = 0;
+  std::FILE* file_ = nullptr;   // that the sink writes to
+  std::int64_t good_size_ = 0;  // of the file, up to its last flush
+  std::uint64_t unflushed_ = 0; // lines in a file
   clock::time_point next_complaint_{};
+  clock::time_point next_reopening_{};
   logging::statistics::handler stats_;
 };
 

@@ -29,6 +29,9 @@ namespace {
 
 using namespace std::chrono_literals;
 
+/// Between the names of a worker and of a worker that it has started.
+constexpr char nesting_mark = '/';
+
 constexpr std::string_view own_logger = "puma.logging";
 
 /// How long lines are held back for older ones of other processes.
@@ -48,6 +51,12 @@ constexpr std::size_t longest_printed_line = 16 * 1024;
 
 constexpr std::size_t most_lines_per_pump = 100'000;
 
+/// What a pump may take that is to take everything.
+constexpr auto most_pump_time = 5s;
+
+/// What callers wait for an output that does not get on.
+constexpr auto most_wait = 5s;
+
 /// What a line waits for the others that are being written; then somebody else
 /// writes it.
 constexpr auto line_patience = 200ms;
@@ -55,6 +64,9 @@ constexpr auto line_patience = 200ms;
 constexpr auto drop_report_interval = 1s;
 
 std::atomic<std::uint32_t> own_process{0};
+
+/// This process was forked from one that has logged: its lines go to the queue
+/// of that one.
 std::atomic<bool> is_forked{false};
 
 std::uint32_t process_id() noexcept {
@@ -76,12 +88,6 @@ std::uint32_t thread_id() noexcept {
   if (result == 0)
     result = static_cast<std::uint32_t>(::gettid());
   return result;
-}
-
-void after_fork() noexcept {
-  is_forked.store(true);
-  own_process.store(0);
-  known_thread_id() = 0;
 }
 
 std::string host_name() {
@@ -149,7 +155,9 @@ log_hub& log_hub::instance() noexcept {
   // Never destroyed: other static objects may log while they go.
   static auto* hub = [] {
     auto* result = new log_hub;
-    ::pthread_atfork(nullptr, nullptr, after_fork);
+    ::pthread_atfork([] { instance().before_fork(); },
+                     [] { instance().after_fork(false); },
+                     [] { instance().after_fork(true); });
     std::atexit([] { instance().end(); });
     return result;
   }();
@@ -190,11 +198,15 @@ void log_hub::refresh() noexcept {
     const auto lowest = known->lowest();
     {
       const std::lock_guard guard{table_mutex_};
+      // Another thread may have read a later one meanwhile.
+      if (queue_ && generation != queue_->level_generation())
+        return;
       table_ = std::move(known);
+      lowest_.store(lowest, std::memory_order_relaxed);
+      known_generation_.store(generation, std::memory_order_release);
     }
-    lowest_.store(lowest, std::memory_order_relaxed);
-    known_generation_.store(generation, std::memory_order_release);
-    set_spdlog_level(lowest);
+    if (!is_forked)
+      set_spdlog_level(lowest);
   } catch (const std::exception&) {
     // Without memory everything stays as it is.
   }
@@ -239,16 +251,6 @@ void log_hub::publish_levels() {
       throw usage_error{"logging: the levels of too many loggers are set"};
 }
 
-void log_hub::pass_levels_on() {
-  const auto generation = queue_->level_generation();
-  if (generation == passed_generation_ || generation % 2 != 0)
-    return;
-  const auto text = queue_->levels();
-  for (auto& x : sources_)
-    x->queue->set_levels(text);
-  passed_generation_ = generation;
-}
-
 // -- configuration ------------------------------------------------------------
 
 void log_hub::check_is_owner(const char* what) const {
@@ -258,11 +260,20 @@ void log_hub::check_is_owner(const char* what) const {
                         "follow it"};
 }
 
-void log_hub::reconfigure(
-  std::unique_ptr<log_output> output,
-  std::map<std::string, log_level, std::less<>> overrides) {
-  const std::lock_guard guard{pump_mutex_};
+std::unique_lock<std::timed_mutex> log_hub::lock_pump() {
+  std::unique_lock result{pump_mutex_, most_wait};
+  if (!result)
+    throw timeout_error{
+      "log output: is stuck, a handler does not get on with writing"};
+  return result;
+}
+
+void log_hub::reconfigure(std::unique_ptr<log_output> output,
+                          const std::function<void(level_map&)>& change) {
+  const auto lock = lock_pump();
   pump_locked(extent::all);
+  auto overrides = overrides_;
+  change(overrides);
   const auto swap_all = [&] {
     if (output)
       std::swap(output_, output);
@@ -285,26 +296,22 @@ void log_hub::configure(log_config config) {
   check_is_owner("logging::configure");
   // The new handlers may have the files of the old ones.
   flush();
-  reconfigure(std::make_unique<log_output>(std::move(config)), {});
+  reconfigure(std::make_unique<log_output>(std::move(config)),
+              [](level_map& x) { x.clear(); });
 }
 
 void log_hub::override_level(std::string_view prefix, log_level level) {
   check_is_owner("logging::override_level");
-  auto overrides = [&] {
-    const std::lock_guard guard{pump_mutex_};
-    return overrides_;
-  }();
-  overrides[std::string{prefix}] = level;
-  reconfigure(nullptr, std::move(overrides));
+  reconfigure(nullptr, [&](level_map& x) { x[std::string{prefix}] = level; });
 }
 
 void log_hub::reset_levels() {
   check_is_owner("logging::reset_levels");
-  reconfigure(nullptr, {});
+  reconfigure(nullptr, [](level_map& x) { x.clear(); });
 }
 
 logging::statistics log_hub::stats() {
-  const std::lock_guard guard{pump_mutex_};
+  const auto lock = lock_pump();
   logging::statistics result;
   result.lines = lines_;
   result.dropped = gone_dropped_;
@@ -321,6 +328,8 @@ void log_hub::submit(log_record& x) noexcept {
     x.process_id = process_id();
   if (x.thread_id == 0)
     x.thread_id = thread_id();
+  if (is_nested_ && x.process.empty())
+    x.process = own_name_;
   if (!queue_) {
     try {
       std::string text{to_string(x.level)};
@@ -339,11 +348,11 @@ void log_hub::submit(log_record& x) noexcept {
   // When it is full, this process can make room itself.
   auto result = queue_->push(x, log_queue::attempt::first);
   if (result == log_queue::push_result::dropped) {
-    pump(extent::all_lines, line_patience);
+    pump_soon();
     result = queue_->push(x);
   }
   if (x.level >= log_level::warning || is_ending_)
-    pump(extent::all_lines, line_patience);
+    pump_soon();
   else if (!has_thread_.load(std::memory_order_acquire))
     start_thread();
   wake_reader(result);
@@ -356,12 +365,19 @@ void log_hub::wake_reader(log_queue::push_result x) const noexcept {
 
 void log_hub::flush() noexcept {
   if (!is_forked)
-    pump(extent::all, 5s);
+    pump(extent::all, most_wait);
+}
+
+void log_hub::pump_soon() noexcept {
+  // An output that does not get on is waited for once, not by each line.
+  pump(extent::all_lines,
+       is_stalled_.load(std::memory_order_relaxed) ? 0ms : line_patience);
 }
 
 bool log_hub::pump(extent how, std::chrono::milliseconds patience) noexcept {
   try {
     const std::unique_lock lock{pump_mutex_, patience};
+    is_stalled_.store(!lock.owns_lock(), std::memory_order_relaxed);
     return lock.owns_lock() && pump_locked(how);
   } catch (const std::exception&) {
     return false; // what is in the queues stays there
@@ -369,8 +385,7 @@ bool log_hub::pump(extent how, std::chrono::milliseconds patience) noexcept {
 }
 
 bool log_hub::pump_locked(extent how) {
-  if (is_worker_)
-    pass_levels_on();
+  take_news();
   bool busy = how != extent::all_lines && read_streams();
   busy = take_lines(how) || busy;
   for (auto& x : sources_)
@@ -388,11 +403,17 @@ bool log_hub::pump_locked(extent how) {
 
 bool log_hub::take_lines(extent how) {
   const auto now = wall_clock();
-  const auto due = how == extent::what_is_due
+  const auto due = is_ending_ ? std::numeric_limits<std::int64_t>::max()
+                   : how == extent::what_is_due
                      ? now - std::chrono::nanoseconds{reorder_window}.count()
                      : now;
+  const auto until = std::chrono::steady_clock::now() + most_pump_time;
   bool has_more = false;
-  for (std::size_t taken = 0; taken != most_lines_per_pump; ++taken) {
+  for (std::size_t taken = 1;; ++taken) {
+    if (taken % most_lines_per_pump == 0
+        && (how == extent::what_is_due
+            || std::chrono::steady_clock::now() > until))
+      break;
     source* next = nullptr;
     has_more = false;
     for (auto& x : sources_) {
@@ -422,9 +443,7 @@ void log_hub::deliver(const source& from, log_record x) {
   if (x.process_id == 0)
     x.process_id = from.process;
   ++lines_;
-  if (is_worker_) {
-    wake_reader(queue_->push(x));
-  } else if (captures_.empty()) {
+  if (captures_.empty()) {
     output_->write(x, host_);
   } else {
     try {
@@ -459,8 +478,14 @@ void log_hub::report_drops(source& x, bool at_once) {
 
 bool log_hub::read_streams() {
   bool busy = false;
-  for (auto& x : streams_)
+  for (auto& x : streams_) {
+    // What is not read waits in the pipe, and its writer with it.
+    if (queue_->is_filling()) {
+      busy = true;
+      break;
+    }
     busy = read_stream(*x) || busy;
+  }
   std::erase_if(streams_, [](auto& x) { return x->at_end; });
   return busy;
 }
@@ -516,32 +541,42 @@ log_intake log_hub::add_process(const std::string& name, bool captures_output) {
     throw error{"log output: there is no memory for it"};
   log_intake result;
   {
-    const std::lock_guard guard{pump_mutex_};
-    auto x = std::make_unique<source>();
-    x->key = ++last_key_;
-    x->name = name;
-    x->queue = log_queue::make(output_->config().queue_bytes);
-    x->queue->set_levels(queue_->levels());
-    x->queue->set_patience(output_->config().queue_wait);
-    result.key = x->key;
-    result.queue = x->queue->descriptor();
-    result.wake = wake_;
+    const auto lock = lock_pump();
+    result.key = ++last_key_;
+    if (is_worker_) {
+      // The queue of this process will do: its reader is the owner, whatever
+      // becomes of this process.
+      result.name = own_name_ + nesting_mark + name;
+      result.queue = queue_->descriptor();
+      result.wake = owners_wake_;
+    } else {
+      auto x = std::make_unique<source>();
+      x->key = result.key;
+      x->name = result.name = name;
+      x->queue = log_queue::make(output_->config().queue_bytes);
+      x->queue->set_levels(queue_->levels());
+      x->queue->set_patience(output_->config().queue_wait);
+      result.queue = x->queue->descriptor();
+      result.wake = wake_;
+      sources_.push_back(std::move(x));
+    }
     if (captures_output) {
       const auto capture = [&](std::string_view logger, log_level level) {
         const auto [ours, theirs] = make_pipe();
-        streams_.push_back(std::unique_ptr<stream>{
-          new stream{x->key, name, logger, level, ours, 0, {}, {}, false}});
+        streams_.push_back(std::unique_ptr<stream>{new stream{
+          result.key, result.name, logger, level, ours, 0, {}, {}, false}});
         return theirs;
       };
-      result.output = capture("stdout", log_level::info);
       try {
+        result.output = capture("stdout", log_level::info);
         result.errors = capture("stderr", log_level::warning);
       } catch (...) {
-        ::close(result.output);
+        if (result.output >= 0)
+          ::close(result.output);
+        std::erase_if(sources_, [&](auto& x) { return x->key == result.key; });
         throw;
       }
     }
-    sources_.push_back(std::move(x));
   }
   start_thread();
   wake();
@@ -549,28 +584,42 @@ log_intake log_hub::add_process(const std::string& name, bool captures_output) {
 }
 
 void log_hub::process_started(process_key who, pid_t process) noexcept {
-  const std::lock_guard guard{pump_mutex_};
-  for (auto& x : sources_)
-    if (x->key == who)
-      x->process = static_cast<std::uint32_t>(process);
-  for (auto& x : streams_)
-    if (x->key == who)
-      x->process = static_cast<std::uint32_t>(process);
+  const std::lock_guard guard{news_mutex_};
+  news_.push_back({who, process});
 }
 
 void log_hub::process_ended(process_key who) noexcept {
   {
-    const std::lock_guard guard{pump_mutex_};
-    for (auto& x : sources_)
-      x->has_ended = x->has_ended || x->key == who;
+    const std::lock_guard guard{news_mutex_};
+    news_.push_back({who, {}});
   }
-  pump(extent::all, 5s);
+  pump(extent::all, most_wait);
 }
 
-void log_hub::attach(int queue, int wake) {
+void log_hub::take_news() {
+  const auto news = [this] {
+    const std::lock_guard guard{news_mutex_};
+    return std::exchange(news_, {});
+  }();
+  for (auto& [key, started] : news) {
+    for (auto& x : sources_) {
+      if (x->key != key)
+        continue;
+      x->has_ended = x->has_ended || !started;
+      x->process = started ? static_cast<std::uint32_t>(*started) : x->process;
+    }
+    for (auto& x : streams_)
+      if (x->key == key && started)
+        x->process = static_cast<std::uint32_t>(*started);
+  }
+}
+
+void log_hub::attach(int queue, int wake, const std::string& name) {
   auto to = log_queue::attach(queue);
   const std::lock_guard guard{pump_mutex_};
   owners_wake_ = wake;
+  own_name_ = name;
+  is_nested_ = name.find(nesting_mark) != std::string::npos;
   is_worker_ = true;
   const auto before = std::exchange(queue_, std::move(to));
   sources_.clear();
@@ -589,7 +638,7 @@ void log_hub::attach(int queue, int wake) {
 // -- tests --------------------------------------------------------------------
 
 void log_hub::begin_capture(std::shared_ptr<log_capture> x) {
-  const std::lock_guard guard{pump_mutex_};
+  const auto lock = lock_pump();
   pump_locked(extent::all);
   captures_.push_back(std::move(x));
   publish_levels();
@@ -614,7 +663,7 @@ void log_hub::start_thread() noexcept {
   sigfillset(&all);
   ::pthread_sigmask(SIG_SETMASK, &all, &before);
   try {
-    thread_ = std::thread{[this] { run(); }};
+    thread_ = new std::thread{[this] { run(); }}; // for as long as this
     has_thread_.store(true, std::memory_order_release);
   } catch (const std::exception&) {
     // Lines then come with the next warning, or with `flush`.
@@ -635,7 +684,9 @@ void log_hub::sleep(bool deeply) {
   bool is_needed = false;
   bool has_partial = false;
   {
-    const std::lock_guard guard{pump_mutex_};
+    const std::unique_lock lock{pump_mutex_, most_wait};
+    if (!lock)
+      return;
     for (auto& x : streams_) {
       watched.push_back({x->descriptor, POLLIN, 0});
       has_partial = has_partial || !x->partial.empty();
@@ -654,11 +705,11 @@ void log_hub::sleep(bool deeply) {
   ::poll(watched.data(), watched.size(), timeout);
   std::uint64_t ignored = 0;
   static_cast<void>(!::read(wake_, &ignored, sizeof(ignored)));
-  if (deeply) {
-    const std::lock_guard guard{pump_mutex_};
+  // If this fails, writers wake a reader that is awake.
+  const std::unique_lock lock{pump_mutex_, most_wait};
+  if (deeply && lock)
     for (auto& x : sources_)
       x->queue->wake_up();
-  }
 }
 
 void log_hub::wake() const noexcept {
@@ -672,10 +723,63 @@ void log_hub::end() noexcept {
   wake();
   {
     const std::lock_guard guard{thread_mutex_};
-    if (thread_.joinable() && thread_.get_id() != std::this_thread::get_id())
-      thread_.join();
+    if (thread_ && thread_->get_id() != std::this_thread::get_id()) {
+      // It may be stuck in a write: then this process ends all the same.
+      timespec until{};
+      ::clock_gettime(CLOCK_REALTIME, &until);
+      until.tv_sec += std::chrono::seconds{most_wait}.count();
+      const auto thread = std::exchange(thread_, nullptr);
+      ::pthread_timedjoin_np(thread->native_handle(), nullptr, &until);
+    }
   }
-  pump(extent::all, 5s);
+  pump(extent::all, most_wait);
+}
+
+// -- forks --------------------------------------------------------------------
+
+void log_hub::before_fork() noexcept {
+  // So that the new process does not find what others were changing. The output
+  // may be stuck, which is no reason not to fork.
+  forks_with_pump_ = pump_mutex_.try_lock_for(line_patience);
+  table_mutex_.lock();
+}
+
+void log_hub::after_fork(bool is_child) noexcept {
+  table_mutex_.unlock();
+  const bool has_pump = forks_with_pump_;
+  if (has_pump)
+    pump_mutex_.unlock();
+  if (!is_child)
+    return;
+  is_forked = true;
+  inherits_output_ = has_pump;
+  own_process.store(0);
+  known_thread_id() = 0;
+}
+
+void log_hub::own_again() {
+  if (is_worker_ || !is_forked.exchange(false))
+    return;
+  if (!inherits_output_)
+    throw error{
+      "log output: this process was forked while it was stuck; fork "
+      "before anything is logged"};
+  const auto lock = lock_pump();
+  // Threads do not come along; those of the parent, and its processes, stay
+  // with it.
+  thread_ = nullptr;
+  has_thread_ = false;
+  wake_ = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  streams_.clear();
+  sources_.clear();
+  auto own = std::make_unique<source>();
+  own->key = last_key_;
+  own->name = own_name_;
+  own->queue = log_queue::make(output_->config().queue_bytes);
+  queue_ = own->queue;
+  sources_.push_back(std::move(own));
+  publish_levels();
+  refresh();
 }
 
 } // namespace puma::internal

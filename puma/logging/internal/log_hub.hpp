@@ -11,9 +11,11 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -39,20 +41,22 @@ class log_capture {
 /// it, which closes the descriptors when it has.
 struct log_intake {
   std::uint64_t key = 0;
-  int queue = -1;  ///< The queue that the worker puts lines in.
-  int wake = -1;   ///< To be written to when the reader sleeps.
-  int output = -1; ///< For the worker's standard output,
-  int errors = -1; ///< and its standard error.
+  std::string name; ///< Of the worker, in its lines.
+  int queue = -1;   ///< The queue that the worker puts lines in.
+  int wake = -1;    ///< To be written to when the reader sleeps.
+  int output = -1;  ///< For the worker's standard output,
+  int errors = -1;  ///< and its standard error.
 };
 
 /// The lines of this process and of those that it started: takes them from
-/// their queues and what they print, and writes them, ordered by time, or
-/// passes them on to the process that started this one.
+/// their queues and what they print, and writes them, ordered by time. A worker
+/// leaves them in its own queue, and so do workers that it starts itself.
 ///
-/// *Threads.* All functions may be called from any thread.
+/// *Threads.* All functions may be called from any thread. Those that may throw
+/// throw `timeout_error` when a handler does not get on with writing.
 ///
 /// *Lifetime.* One per process, for ever. After a fork the new process uses the
-/// queue of its parent.
+/// queue of its parent, until it has a runtime of its own.
 class log_hub {
  public:
   using process_key = std::uint64_t;
@@ -97,7 +101,11 @@ class log_hub {
   void process_ended(process_key who) noexcept;
 
   /// Makes this process one that leaves its lines to another.
-  void attach(int queue, int wake);
+  void attach(int queue, int wake, const std::string& name);
+
+  /// Makes a process that was forked one with an output of its own, configured
+  /// as that of its parent.
+  void own_again();
 
   // -- tests ------------------------------------------------------------------
 
@@ -107,8 +115,16 @@ class log_hub {
   void end_capture(const log_capture& x);
 
  private:
+  using level_map = std::map<std::string, log_level, std::less<>>;
+
   struct source;
   struct stream;
+
+  /// That a process has started, as which number, or ended.
+  struct piece_of_news {
+    process_key key;
+    std::optional<pid_t> started;
+  };
 
   /// What a pump takes: what nothing older can come before any more; all lines
   /// so far; and all that has been printed, too.
@@ -129,10 +145,16 @@ class log_hub {
   void take_line(const stream& x, std::string_view text);
   void report_drops(source& x, bool at_once);
   void deliver(const source& from, log_record x);
-  void pass_levels_on();
-  void reconfigure(std::unique_ptr<log_output> output,
-                   std::map<std::string, log_level, std::less<>> overrides);
+  void take_news();
 
+  [[nodiscard]] std::unique_lock<std::timed_mutex> lock_pump();
+  void reconfigure(std::unique_ptr<log_output> output,
+                   const std::function<void(level_map&)>& change);
+
+  void before_fork() noexcept;
+  void after_fork(bool is_child) noexcept;
+
+  void pump_soon() noexcept;
   bool pump(extent how, std::chrono::milliseconds patience) noexcept;
   void start_thread() noexcept;
   void run() noexcept;
@@ -142,7 +164,8 @@ class log_hub {
   void end() noexcept;
 
   const std::string host_;
-  const std::string own_name_;
+  std::string own_name_;
+  bool is_nested_ = false;           // a worker of a worker
   std::shared_ptr<log_queue> queue_; // of this process; null: out of memory
   std::atomic<bool> is_worker_{false};
   std::atomic<bool> is_ending_{false};
@@ -156,17 +179,23 @@ class log_hub {
 
   std::timed_mutex pump_mutex_; // guards what follows
   std::unique_ptr<log_output> output_;
-  std::map<std::string, log_level, std::less<>> overrides_;
+  level_map overrides_;
   std::vector<std::unique_ptr<source>> sources_; // the first one is `queue_`
   std::vector<std::unique_ptr<stream>> streams_;
   std::vector<std::shared_ptr<log_capture>> captures_;
   process_key last_key_ = 0;
-  std::uint32_t passed_generation_ = 0; // a worker's, to its own workers
   std::uint64_t lines_ = 0;
   std::uint64_t gone_dropped_ = 0; // by processes that have ended
 
+  std::atomic<bool> is_stalled_{false}; // somebody waited for it in vain
+  bool forks_with_pump_ = false;
+  bool inherits_output_ = false; // from the process that forked this one
+
+  std::mutex news_mutex_;
+  std::vector<piece_of_news> news_; // for the next pump
+
   std::mutex thread_mutex_;
-  std::thread thread_;
+  std::thread* thread_ = nullptr;
   std::atomic<bool> has_thread_{false};
 };
 

@@ -33,6 +33,8 @@ log_level first_of(std::string_view name, log_level otherwise, F f) {
 log_output::log_output(log_config config) : config_(std::move(config)) {
   for (auto& [name, how] : config_.handlers)
     handlers_[name] = std::make_unique<log_handler>(name, how);
+  for (auto& [name, x] : handlers_)
+    x->begin();
 }
 
 std::map<std::string, log_level, std::less<>> log_output::levels(

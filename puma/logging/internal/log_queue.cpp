@@ -334,7 +334,8 @@ void log_queue::pop() noexcept {
 }
 
 bool log_queue::is_filling() const noexcept {
-  return control_->written.load(std::memory_order_relaxed) - read_
+  const auto read = control_->read.load(std::memory_order_relaxed);
+  return control_->written.load(std::memory_order_relaxed) - read
          > capacity_ / 4;
 }
 

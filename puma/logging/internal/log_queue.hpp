@@ -51,6 +51,9 @@ class log_queue {
   /// is for lines of `warning` and above. Texts that are too long are cut.
   push_result push(const log_record& x, attempt which = attempt::last) noexcept;
 
+  /// Returns whether there is so much in it that it should be emptied at once.
+  [[nodiscard]] bool is_filling() const noexcept;
+
   /// How long `push` waits for room.
   void set_patience(std::uint32_t milliseconds) noexcept;
 
@@ -66,9 +69,6 @@ class log_queue {
   [[nodiscard]] std::optional<log_record> front();
 
   void pop() noexcept;
-
-  /// Returns whether there is so much in it that it should be emptied at once.
-  [[nodiscard]] bool is_filling() const noexcept;
 
   /// Returns whether what a writer left in it could not be read, and has been
   /// given up.
