@@ -17,6 +17,7 @@ puma_bench_program(
   puma_bench/main.cpp
   puma_bench/options.cpp
   puma_bench/pipe3.cpp
+  puma_bench/pool.cpp
   puma_bench/report.cpp
   puma_bench/restart.cpp
   puma_bench/ring.cpp
@@ -27,6 +28,7 @@ puma_bench_program(
   LIBRARIES
   CLI11::CLI11)
 
+puma_bench_program(asio_pool SOURCES asio_pool.cpp)
 puma_bench_program(caf_calls SOURCES caf_calls.cpp)
 puma_bench_program(caf_round_trip SOURCES caf_round_trip.cpp)
 puma_bench_program(log_bench SOURCES log_bench.cpp)
@@ -48,12 +50,15 @@ if(CMAKE_BUILD_TYPE MATCHES "^Rel")
     ticks
     ticks_busy
     ticks10k
+    pool
+    pool_results
     ring1000
     spawn100k
     xproc_i64
     xproc_1k
     xproc_1m
-    xproc_lat)
+    xproc_lat
+    xproc_pool)
     add_test(NAME bench_puma-bench_${workload}
              COMMAND puma-bench ${workload} --items 1000 --capacity 16)
     set_tests_properties(bench_puma-bench_${workload}
@@ -72,6 +77,8 @@ if(CMAKE_BUILD_TYPE MATCHES "^Rel")
     set_tests_properties(bench_puma-bench_${workload}
                          PROPERTIES LABELS benchmarks TIMEOUT 60)
   endforeach()
+  add_test(NAME bench_asio_pool COMMAND asio_pool 1000)
+  set_tests_properties(bench_asio_pool PROPERTIES LABELS benchmarks TIMEOUT 60)
   add_test(NAME bench_log_bench COMMAND log_bench 1 1000)
   set_tests_properties(bench_log_bench PROPERTIES LABELS benchmarks TIMEOUT 60)
   add_test(NAME soak COMMAND puma-soak 5)

@@ -117,3 +117,11 @@ puma_example(
   EXPECT
   "app: sends 2 texts\nworker-1 debug parser.a: got 5 characters\n(.*\n)*worker-1 warning parser.a: skipped an empty text\n"
 )
+
+puma_example(
+  220_pool
+  PROCESSES
+  EXPECT
+  "7: process_lost\nfactors: 12 = 2 2 3, 49 = 7 7, 97 = 97, 1001 = 7 11 13\n")
+puma_example(
+  230_executor EXPECT "async: 42\nmap: 1 4 9 16 25\n20 is too much after 18 19\n")

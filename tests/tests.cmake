@@ -52,6 +52,16 @@ puma_compile_fail(
   compile_fail/call_foreign_method.cpp
   "error: static assertion failed: call: the method is one of another class")
 
+# -- pools ---------------------------------------------------------------------
+
+puma_compile_fail(
+  a_pool_refuses_arguments_of_wrong_types compile_fail/submit_wrong_argument.cpp
+  "error: static assertion failed: submit: the function does not take arguments")
+puma_compile_fail(
+  a_pool_refuses_results_that_its_buffer_does_not_take
+  compile_fail/submit_wrong_result.cpp
+  "error: static assertion failed: submit: the function must return what")
+
 # -- runnables, runners and environments ---------------------------------------
 
 # What holds in every environment: compiled once, linked with the environment
@@ -76,7 +86,9 @@ add_library(
   actors/ticks_test.cpp
   actors/values_test.cpp
   environments/drain_test.cpp
+  environments/executor_test.cpp
   environments/join_test.cpp
+  environments/pool_test.cpp
   environments/shared_test.cpp
   environments/shutdown_test.cpp
   environments/supervision_test.cpp
@@ -90,14 +102,14 @@ puma_test(
   LABEL unit
   SOURCES $<TARGET_OBJECTS:environment_tests> support/environments_virtual.cpp
           actors/pausing_test.cpp actors/restarts_test.cpp
-          actors/ticking_test.cpp)
+          actors/ticking_test.cpp environments/pool_growth_test.cpp)
 
 puma_test(
   thread_environment_test
   LABEL threads
   SOURCES $<TARGET_OBJECTS:environment_tests> support/environments_threads.cpp
           environments/hanging_test.cpp environments/scheduling_test.cpp
-          environments/threads_test.cpp)
+          environments/pool_threads_test.cpp environments/threads_test.cpp)
 
 add_executable(main_app environments/main_app.cpp)
 target_link_libraries(main_app PRIVATE puma::puma puma_options)
@@ -161,6 +173,7 @@ puma_test(
           processes/handover_test.cpp
           processes/logging_test.cpp
           processes/monitor_test.cpp
+          processes/pool_test.cpp
           processes/restarts_test.cpp
           processes/runner_test.cpp
           processes/shutdown_test.cpp

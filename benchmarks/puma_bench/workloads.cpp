@@ -15,6 +15,9 @@ constexpr std::string_view across = "has one runnable here and one in a worker";
 
 constexpr std::string_view own_clock = "reads one process's memory";
 
+constexpr std::string_view own_pool
+  = "is for threads; xproc_pool is its counterpart";
+
 constexpr std::array table{
   workload{"pipe3_i64", 1'000'000, 0, &run_pipe3_integers},
   workload{"pipe3_1k", 300'000, kib, &run_pipe3_blocks},
@@ -35,6 +38,9 @@ constexpr std::array table{
   workload{"xproc_1k", 300'000, kib, &run_across_blocks, across},
   workload{"xproc_1m", 3000, kib* kib, &run_across_blocks, across},
   workload{"xproc_lat", 2000, 0, &run_across_latency, across},
+  workload{"pool", 1'000'000, 0, &run_pool, own_pool},
+  workload{"pool_results", 1'000'000, 0, &run_pool_results, own_pool},
+  workload{"xproc_pool", 20'000, 0, &run_across_pool, across},
   workload{"restart", 2000, 0, &run_restart,
            "is for threads; xproc_restart is its counterpart"},
   workload{"xproc_restart", 100, 0, &run_across_restart, across},

@@ -90,6 +90,13 @@ measurement run_many_ticks(const settings& given);
 measurement run_calls(const settings& given);
 measurement run_async_calls(const settings& given);
 
+/// Jobs of a pool in threads: with and without a buffer for the results.
+measurement run_pool(const settings& given);
+measurement run_pool_results(const settings& given);
+
+/// Jobs of a pool whose workers are processes.
+measurement run_across_pool(const settings& given);
+
 /// One token that goes around 1000 runnables.
 measurement run_ring(const settings& given);
 

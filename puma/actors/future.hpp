@@ -3,11 +3,10 @@
 #pragma once
 
 #include "puma/actors/detail/calling.hpp"
+#include "puma/actors/detail/continuing.hpp"
 
 #include <chrono>
-#include <functional>
 #include <memory>
-#include <type_traits>
 #include <utility>
 
 namespace puma {
@@ -60,57 +59,18 @@ class [[nodiscard]] future {
   /// called if the runnable has ended. Does not wait.
   template <class F>
   void then(F function) && {
-    std::move(*this).then(std::move(function), nothing{});
+    std::move(*this).then(std::move(function), detail::no_error_handler{});
   }
 
   /// As above, but an error goes to `on_error(const failure&)`.
   template <class F, class G>
   void then(F function, G on_error) && {
     check_valid();
-    auto core = std::move(core_);
-    auto& shown = *core;
-    detail::continue_with(
-      shown, std::make_shared<continuation<F, G>>(
-               std::move(core), std::move(function), std::move(on_error)));
+    detail::go_on_with<R>(std::move(core_), std::move(function),
+                          std::move(on_error));
   }
 
  private:
-  struct nothing {};
-
-  template <class F, class G>
-  class continuation final : public detail::scope_job {
-   public:
-    continuation(core_ptr core, F function, G on_error)
-      : core_(std::move(core)),
-        function_(std::move(function)),
-        on_error_(std::move(on_error)) {}
-
-    [[nodiscard]] const char* activity() const noexcept override {
-      return "continuation of a call";
-    }
-
-    void run(internal::task&) override {
-      if constexpr (!std::is_same_v<G, nothing>) {
-        if (const auto* error = core_->error()) {
-          std::invoke(on_error_, *error);
-          return;
-        }
-      }
-      core_->check();
-      if constexpr (std::is_void_v<R>)
-        std::invoke(function_);
-      else
-        std::invoke(function_, core_->take());
-    }
-
-    bool drop(const std::string&) noexcept override { return false; }
-
-   private:
-    core_ptr core_;
-    F function_;
-    [[no_unique_address]] G on_error_;
-  };
-
   void check_valid() const {
     if (!core_)
       detail::throw_used_up();

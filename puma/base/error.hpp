@@ -71,6 +71,13 @@ class runnable_ended : public error {
   using error::error;
 };
 
+/// A pool takes no more jobs, or did not do one that waited: it was closed or
+/// stopped, or its runtime ends. The text says which: stop submitting.
+class pool_closed : public error {
+ public:
+  using error::error;
+};
+
 /// A supervisor gave up: what it looks after fails more often than it may, or
 /// cannot be restarted. The failure's causes tell why; see `failure::cause`.
 class restarts_exhausted : public error {

@@ -24,6 +24,7 @@ class runtime;
 class supervisor_environment;
 
 namespace internal {
+class pool_core;
 struct supervisor_node;
 } // namespace internal
 
@@ -157,10 +158,14 @@ class environment {
 
   [[nodiscard]] virtual runtime& owner() const noexcept = 0;
 
+  /// Returns whether runnables start in this process.
+  [[nodiscard]] virtual bool is_local() const noexcept = 0;
+
   /// Returns the supervisor that this is; null if it is none.
   [[nodiscard]] virtual std::shared_ptr<internal::supervisor_node> node() const;
 
  private:
+  friend class internal::pool_core;
   friend class supervisor_environment;
 
   runner prepare(bool own_thread, detail::recipe_ptr recipe) const {

@@ -51,4 +51,8 @@ runtime& process_environment::owner() const noexcept {
   return *runtime_;
 }
 
+bool process_environment::is_local() const noexcept {
+  return false;
+}
+
 } // namespace puma

@@ -70,6 +70,7 @@ class process_environment final : public environment {
                       detail::recipe_ptr recipe) const override;
   std::shared_ptr<const environment> share() const override;
   runtime& owner() const noexcept override;
+  bool is_local() const noexcept override;
 
  private:
   runtime* runtime_;

@@ -151,6 +151,10 @@ runtime& supervisor_environment::owner() const noexcept {
   return *runtime_;
 }
 
+bool supervisor_environment::is_local() const noexcept {
+  return where_->is_local();
+}
+
 std::shared_ptr<internal::supervisor_node>
 supervisor_environment::node() const {
   return node_;

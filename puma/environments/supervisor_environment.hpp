@@ -86,6 +86,7 @@ class supervisor_environment final : public environment {
                       detail::recipe_ptr recipe) const override;
   std::shared_ptr<const environment> share() const override;
   runtime& owner() const noexcept override;
+  bool is_local() const noexcept override;
   std::shared_ptr<internal::supervisor_node> node() const override;
 
  private:

@@ -37,4 +37,8 @@ runtime& thread_environment::owner() const noexcept {
   return *runtime_;
 }
 
+bool thread_environment::is_local() const noexcept {
+  return true;
+}
+
 } // namespace puma

@@ -102,18 +102,31 @@ bool call_core::wait(std::chrono::steady_clock::time_point deadline) {
 }
 
 void call_core::check() const {
-  if (error_)
-    error_->rethrow();
+  if (const auto* x = error())
+    x->rethrow();
 }
 
 const failure* call_core::error() const noexcept {
-  return error_ ? &*error_ : nullptr;
+  if (!error_)
+    return nullptr;
+  error_seen_.store(true, std::memory_order_relaxed);
+  return &*error_;
 }
 
-void call_core::give_up() noexcept {
+bool call_core::has_unseen_error() const noexcept {
+  return error_ && !error_seen_.load(std::memory_order_relaxed);
+}
+
+bool call_core::begin() noexcept {
   auto expected = phase::sent;
-  phase_.compare_exchange_strong(expected, phase::settled,
-                                 std::memory_order_acq_rel);
+  return phase_.compare_exchange_strong(expected, phase::running,
+                                        std::memory_order_acq_rel);
+}
+
+bool call_core::give_up() noexcept {
+  auto expected = phase::sent;
+  return phase_.compare_exchange_strong(expected, phase::settled,
+                                        std::memory_order_acq_rel);
 }
 
 void call_core::when_ready(std::function<void()> listener) {
@@ -192,11 +205,9 @@ void continue_with(call_core& x, const job_ptr& job) {
 // -- the other side -----------------------------------------------------------
 
 void call_core::run(internal::task& where) {
-  auto expected = phase::sent;
-  if (!phase_.compare_exchange_strong(expected, phase::running,
-                                      std::memory_order_acq_rel))
+  if (!begin())
     return; // nobody wants it any more
-  const auto begin = internal::current_time();
+  const auto started = internal::current_time();
   try {
     execute(where);
     settle();
@@ -209,7 +220,7 @@ void call_core::run(internal::task& where) {
     if (!error || mode_ == mode::one_way)
       throw;
   }
-  check_duration(method_, internal::current_time() - begin);
+  check_duration(method_, internal::current_time() - started);
 }
 
 bool call_core::drop(const std::string& why) noexcept {

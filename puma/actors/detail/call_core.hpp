@@ -82,17 +82,24 @@ class call_core : public scope_job,
   /// Throws the error if that is the answer.
   void check() const;
 
+  /// Returns whether the answer is an error that nobody has asked for.
+  [[nodiscard]] bool has_unseen_error() const noexcept;
+
   /// Returns the error if that is the answer; else null.
   [[nodiscard]] const failure* error() const noexcept;
 
   /// The answer is not wanted any more: a call that has not begun will not.
-  void give_up() noexcept;
+  /// Returns whether that is so.
+  bool give_up() noexcept;
 
   /// Calls `listener` once the answer is there: on the thread that brings it,
   /// or at once. At most once per call.
   void when_ready(std::function<void()> listener);
 
   // -- for those who bring the answer -----------------------------------------
+
+  /// The call is about to be made. Returns false if nobody wants it any more.
+  [[nodiscard]] bool begin() noexcept;
 
   /// The result has been stored.
   void settle() { finish(nullptr); }
@@ -137,6 +144,7 @@ class call_core : public scope_job,
   mutable std::mutex mutex_;
   internal::waker* waiter_ = nullptr; // whoever waits, while asleep
   std::optional<failure> error_;
+  mutable std::atomic<bool> error_seen_{false};
   std::function<void()> listener_;
 };
 

@@ -57,6 +57,14 @@ class run_starter {
   /// registry. From then on the registry's `constructed` and `ended` may be
   /// called at any time.
   virtual hosted* start(const std::shared_ptr<run_record>& x) = 0;
+
+  /// Ends the process of a runnable that nobody waits for any more, if it has
+  /// one of its own. Otherwise does nothing.
+  virtual void give_up(const std::shared_ptr<run_record>& x,
+                       const std::string& why) {
+    static_cast<void>(x);
+    static_cast<void>(why);
+  }
 };
 
 /// Told of the life of one runnable, on whatever thread it ends. For those who

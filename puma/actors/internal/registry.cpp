@@ -189,7 +189,7 @@ void registry::ended(run_record& x, const failure* error, bool untaken) {
         {x.name, x.running ? x.running->current_activity() : std::string{},
          x.stop_requested, x.lost_process,
          error ? std::optional{*error} : std::nullopt});
-    if (untaken && !failure_access::is_claimed(*error)
+    if (untaken && !x.takes_errors && !failure_access::is_claimed(*error)
         && std::none_of(untaken_.begin(), untaken_.end(),
                         [&](const auto& y) { return y.id() == error->id(); }))
       untaken_.push_back(*error);

@@ -48,6 +48,7 @@ struct run_record final : detail::call_target {
   // Numbers objects that are kept: not again by a successor, because references
   // to what was before may still be there. Of the host alone.
   std::uint64_t last_kept = detail::own_object;
+  bool takes_errors = false;     // its owner asks; set before the start
   bool stop_requested = false;   // by its owner
   bool lost_process = false;     // it ended with its process
   bool is_ready = false;         // supervised: on_start has returned, or waits

@@ -82,6 +82,17 @@ class task : public party, public hosted {
   /// says that the runnable was told to stop.
   [[nodiscard]] std::optional<failure> ending_here() const;
 
+  /// Returns whether it is to end when the running hook returns.
+  [[nodiscard]] bool is_told_to_stop() const noexcept {
+    return stopping_
+           || (bits_.load(std::memory_order_relaxed) & wake::stop) != 0;
+  }
+
+  /// Says what a job that does many things is doing now. `what` must last.
+  void set_activity(const char* what) noexcept {
+    activity_.store(what, std::memory_order_relaxed);
+  }
+
   /// Returns kind and name, such as `runnable 'squarer'`.
   [[nodiscard]] std::string describe() const;
 

@@ -192,8 +192,8 @@ class known_types {
       std::range_error, std::overflow_error, std::underflow_error,
       // puma
       error, usage_error, buffer_full, stopped, timeout_error,
-      still_alive_error, process_lost, runnable_ended, restarts_exhausted,
-      shutdown_aborted, injected_fault,
+      still_alive_error, process_lost, runnable_ended, pool_closed,
+      restarts_exhausted, shutdown_aborted, injected_fault,
       // what else people throw
       std::string, int>();
     add(coded_ops<std::system_error>::value);

@@ -203,6 +203,11 @@ class home_node::group final : public run_starter {
     }
   }
 
+  void give_up(const std::shared_ptr<run_record>& x,
+               const std::string& why) override {
+    home_.end_process_of(x, why);
+  }
+
   hosted* start(const std::shared_ptr<run_record>& x) override {
     encoder args{static_cast<port_context*>(&home_)};
     const auto key = x->recipe->encode(args);
@@ -313,6 +318,18 @@ bool home_node::kill_busy(const std::string& why) {
   });
   return result.wait_for(kill_patience) != std::future_status::ready
          || result.get();
+}
+
+void home_node::end_process_of(const std::shared_ptr<run_record>& run,
+                               const std::string& why) {
+  post([this, run, why] {
+    for (auto& [id, x] : workers_)
+      if (x->options.workers == 0
+          && std::any_of(x->runs.begin(), x->runs.end(), [&](const auto& y) {
+               return &y.second->record() == run.get();
+             }))
+        end_worker(*x, why);
+  });
 }
 
 void home_node::shut_down(std::chrono::milliseconds timeout) {

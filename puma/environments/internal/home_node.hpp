@@ -54,6 +54,10 @@ class home_node final : public node, private directory::messenger {
   /// Ends all workers that still run something; returns whether there are any.
   bool kill_busy(const std::string& why);
 
+  /// Ends the process that a runnable has for itself.
+  void end_process_of(const std::shared_ptr<run_record>& run,
+                      const std::string& why);
+
   /// The process ids of the live workers, for tests and reports.
   [[nodiscard]] std::vector<pid_t> workers() const;
 
