@@ -6,6 +6,7 @@
 puma_benchmark(buffer_bench SOURCES buffer_bench.cpp)
 puma_benchmark(codec_bench SOURCES codec_bench.cpp)
 puma_benchmark(hop_bench SOURCES hop_bench.cpp caf_yardstick.cpp)
+puma_benchmark(shared_value_bench SOURCES shared_value_bench.cpp)
 
 puma_bench_program(
   puma-bench

@@ -125,3 +125,11 @@ puma_example(
   "7: process_lost\nfactors: 12 = 2 2 3, 49 = 7 7, 97 = 97, 1001 = 7 11 13\n")
 puma_example(
   230_executor EXPECT "async: 42\nmap: 1 4 9 16 25\n20 is too much after 18 19\n")
+
+puma_example(
+  240_scoped_attributes
+  PROCESSES
+  EXPECT
+  "^handled 3 of 5: apple, pear, plum\nthe parent has no lines\nlimit here 4, there 3$"
+)
+puma_example(250_shared_values PROCESSES EXPECT "^hits 3000\nin turn: 123$")

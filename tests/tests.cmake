@@ -61,6 +61,28 @@ puma_compile_fail(
   a_pool_refuses_results_that_its_buffer_does_not_take
   compile_fail/submit_wrong_result.cpp
   "error: static assertion failed: submit: the function must return what")
+# -- attributes ----------------------------------------------------------------
+
+puma_compile_fail(
+  a_copied_attribute_refuses_what_cannot_be_copied
+  compile_fail/copied_move_only.cpp
+  "error: static assertion failed: copied: the value must be copyable")
+puma_compile_fail(
+  a_managed_attribute_refuses_to_copy_what_cannot_be_copied
+  compile_fail/managed_copy_of_move_only.cpp
+  "error: static assertion failed: manually_managed: what is to be copied")
+puma_compile_fail(
+  handing_over_needs_a_list_of_attributes
+  compile_fail/handing_over_without_attributes.cpp
+  "error: static assertion failed: run: the class has no public member")
+puma_compile_fail(
+  handing_over_takes_attributes_only
+  compile_fail/handing_over_other_members.cpp
+  "error: static assertion failed: run: attributes.. is to return")
+puma_compile_fail(
+  handing_over_needs_a_default_constructor
+  compile_fail/handing_over_without_default_constructor.cpp
+  "error: static assertion failed: run: a child is made by the default")
 
 # -- runnables, runners and environments ---------------------------------------
 
@@ -85,6 +107,7 @@ add_library(
   actors/stopping_test.cpp
   actors/ticks_test.cpp
   actors/values_test.cpp
+  attributes/attributes_test.cpp
   environments/drain_test.cpp
   environments/executor_test.cpp
   environments/join_test.cpp
@@ -164,6 +187,7 @@ puma_test(
           processes/places.cpp
           processes/stages.cpp
           processes/proc.cpp
+          processes/attributes_test.cpp
           processes/calls_test.cpp
           processes/deaths_test.cpp
           processes/errors_test.cpp
@@ -174,6 +198,7 @@ puma_test(
           processes/logging_test.cpp
           processes/monitor_test.cpp
           processes/pool_test.cpp
+          processes/primitives_test.cpp
           processes/restarts_test.cpp
           processes/runner_test.cpp
           processes/shutdown_test.cpp

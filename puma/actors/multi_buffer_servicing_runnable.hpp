@@ -13,13 +13,14 @@ namespace puma {
 /// Services any number of inputs, each routed to a subscriber; one subscriber
 /// may serve several. Ends when all inputs have completed.
 ///
-/// *Failure.* Without any input it fails at its start. An error that arrives on
-/// an input ends it at once.
+/// *Failure.* Without any input after `on_start` it fails. An error that
+/// arrives on an input ends it at once.
 class multi_buffer_servicing_runnable : public runnable {
  public:
   explicit multi_buffer_servicing_runnable(std::string name)
     : runnable(std::move(name)) {
-    detail::require_input(host());
+    if (is_hosted())
+      detail::require_input(host());
   }
 
  protected:

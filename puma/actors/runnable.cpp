@@ -23,23 +23,30 @@ std::string checked(std::string name) {
 
 runnable::runnable(std::string name)
   : name_(checked(std::move(name))),
-    host_(detail::hosting_task(name_)) {}
+    host_(detail::claim_host()) {}
 
 runnable::~runnable() = default;
 
 void runnable::stop() noexcept {
-  host_.signal(internal::wake::stop);
+  if (host_)
+    host_->signal(internal::wake::stop);
 }
 
 void runnable::check_scope(const char* what) const {
-  if (internal::party::current() != &host_)
+  if (!host_)
+    throw usage_error{"runnable '" + name_ + "': " + what
+                      + " is not for the object of the parent's scope, which "
+                        "is never run: start the runnable with run<T>(...); or "
+                        "let on_start do this, in the child that run(...) "
+                        "makes of this object"};
+  if (internal::party::current() != host_)
     throw usage_error{"runnable '" + name_ + "': " + what
                       + " may only be called in its constructor and hooks"};
 }
 
 internal::task& detail::task_of(const runnable& x) {
   x.check_scope("this function");
-  return x.host_;
+  return x.host();
 }
 
 void runnable::set_tick_interval(std::chrono::nanoseconds interval,
@@ -48,12 +55,12 @@ void runnable::set_tick_interval(std::chrono::nanoseconds interval,
   if (interval.count() <= 0)
     throw usage_error{"runnable '" + name_
                       + "': the tick interval must be positive"};
-  host_.ticks().schedule.set_interval(interval, late);
+  host_->ticks().schedule.set_interval(interval, late);
 }
 
 void runnable::resume_ticks() {
   check_scope("resume_ticks");
-  auto& ticks = host_.ticks().schedule;
+  auto& ticks = host_->ticks().schedule;
   if (!ticks.has_interval())
     throw usage_error{"runnable '" + name_
                       + "': resume_ticks needs an interval; call "
@@ -63,12 +70,12 @@ void runnable::resume_ticks() {
 
 void runnable::pause_ticks() {
   check_scope("pause_ticks");
-  host_.ticks().schedule.pause();
+  host_->ticks().schedule.pause();
 }
 
 std::uint64_t runnable::missed_ticks() const {
   check_scope("missed_ticks");
-  return host_.ticks().schedule.missed();
+  return host_->ticks().schedule.missed();
 }
 
 void sleep_for(std::chrono::nanoseconds duration) {

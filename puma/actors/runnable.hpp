@@ -41,14 +41,16 @@ namespace detail {
 /// and destroys it there. All hooks of one runnable are called one after the
 /// other, though not always by the same thread.
 ///
+/// One that is made by others is never run: it stays in the parent's scope, and
+/// `environment::run` may make a child of it; see docs/attributes.md.
+///
 /// *Ends* when its owner stops it, when all inputs have completed, when it asks
 /// for it with `stop`, or when an exception leaves one of its hooks. Then every
 /// subscriber that has not had `on_complete` gets it, and the outputs are
 /// completed, or failed with the error.
 class runnable {
  public:
-  /// @pre within a call of `environment::run`; otherwise, or with an empty
-  /// name, throws `usage_error`.
+  /// With an empty name throws `usage_error`.
   explicit runnable(std::string name);
 
   runnable(const runnable&) = delete;
@@ -103,9 +105,9 @@ class runnable {
     check_scope("refer_to");
     if constexpr (std::is_base_of_v<runnable, T>) {
       if (static_cast<runnable*>(&object) == this)
-        return remote<T>{detail::refer_to_runnable(host_)};
+        return remote<T>{detail::refer_to_runnable(host())};
     }
-    return remote<T>{detail::refer_in(host_, detail::lend(object))};
+    return remote<T>{detail::refer_in(host(), detail::lend(object))};
   }
 
   /// Tells the owner something: a value of any type, of which the latest one of
@@ -117,7 +119,7 @@ class runnable {
   void publish_status(S value) {
     check_scope("publish_status");
     detail::publish_status(
-      host_, std::make_unique<detail::typed_status<S>>(std::move(value)));
+      host(), std::make_unique<detail::typed_status<S>>(std::move(value)));
   }
 
   /// Called once, before anything else.
@@ -148,14 +150,18 @@ class runnable {
   /// Throws `usage_error` unless called from a hook or the constructor.
   void check_scope(const char* what) const;
 
-  [[nodiscard]] internal::task& host() const noexcept { return host_; }
+  /// Returns whether an environment has made it, to run it.
+  [[nodiscard]] bool is_hosted() const noexcept { return host_ != nullptr; }
+
+  /// @pre it is hosted
+  [[nodiscard]] internal::task& host() const noexcept { return *host_; }
 
  private:
   friend class internal::task;
   friend internal::task& detail::task_of(const runnable& x);
 
   std::string name_;
-  internal::task& host_;
+  internal::task* host_;                       // null in the parent's scope
   mutable std::optional<logging::logger> log_; // made on first use
 };
 

@@ -22,6 +22,11 @@ class single_buffer_servicing_runnable
     : multi_buffer_servicing_runnable(std::move(name)) {
     add_input(input, static_cast<subscriber<T>&>(*this));
   }
+
+  /// For those that get to know their input later: `on_start` is to declare it
+  /// with `add_input(input, *this)`.
+  explicit single_buffer_servicing_runnable(std::string name)
+    : multi_buffer_servicing_runnable(std::move(name)) {}
 };
 
 } // namespace puma

@@ -7,7 +7,8 @@
 namespace puma {
 
 source_runnable::source_runnable(std::string name) : runnable(std::move(name)) {
-  detail::set_source(host(), *this);
+  if (is_hosted())
+    detail::set_source(host(), *this);
 }
 
 } // namespace puma

@@ -5,9 +5,11 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <memory>
 #include <span>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 namespace puma {
 
@@ -31,7 +33,8 @@ class encoder {
       next_(std::exchange(other.next_, nullptr)),
       limit_(std::exchange(other.limit_, nullptr)),
       depth_(std::exchange(other.depth_, 0)),
-      context_(other.context_) {}
+      context_(other.context_),
+      kept_(std::move(other.kept_)) {}
 
   encoder& operator=(encoder&& other) noexcept {
     std::swap(first_, other.first_);
@@ -39,6 +42,7 @@ class encoder {
     std::swap(limit_, other.limit_);
     std::swap(depth_, other.depth_);
     std::swap(context_, other.context_);
+    kept_.swap(other.kept_);
     return *this;
   }
 
@@ -97,7 +101,11 @@ class encoder {
   void clear() noexcept {
     next_ = first_;
     depth_ = 0;
+    kept_.clear();
   }
+
+  /// Keeps what the bytes denote, for as long as they are here.
+  void keep(std::shared_ptr<const void> x) { kept_.push_back(std::move(x)); }
 
   [[nodiscard]] void* context() const noexcept { return context_; }
 
@@ -120,6 +128,7 @@ class encoder {
   std::byte* limit_ = nullptr;
   std::size_t depth_ = 0;
   void* context_;
+  std::vector<std::shared_ptr<const void>> kept_;
 };
 
 } // namespace puma

@@ -23,6 +23,13 @@ class usage_error : public error {
   using error::error;
 };
 
+/// Something was used in a scope that may not, such as an attribute of a
+/// runnable by another one: the text names it and both scopes.
+class scope_error : public usage_error {
+ public:
+  using usage_error::usage_error;
+};
+
 /// A buffer had no room and its policy is to fail, or a runnable published
 /// more than its outbox may hold: back off, or give the buffer more capacity
 /// or another overflow policy.

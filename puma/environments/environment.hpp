@@ -3,6 +3,7 @@
 #pragma once
 
 #include "puma/actors/detail/constructing.hpp"
+#include "puma/actors/detail/handing.hpp"
 #include "puma/actors/functions.hpp"
 #include "puma/actors/proxy.hpp"
 #include "puma/actors/runner.hpp"
@@ -80,6 +81,25 @@ class environment {
     return start(true, std::move(recipe).release());
   }
 
+  /// Starts a child of `parent`, which stays the caller's and is never run: a
+  /// new object of its class, made by the default constructor in its own scope,
+  /// which gets what the parent's attributes say now. The class names them:
+  ///
+  ///     auto attributes() { return puma::attribute_list(in_, limit_); }
+  ///
+  /// Throws `usage_error` that names the attribute which cannot go where this
+  /// would run it. See docs/attributes.md.
+  template <std::derived_from<runnable> Runnable>
+  [[nodiscard]] runner run(const std::shared_ptr<Runnable>& parent) const {
+    return start(false, recipe_from(parent));
+  }
+
+  template <std::derived_from<runnable> Runnable>
+  [[nodiscard]] runner run(dedicated_t,
+                           const std::shared_ptr<Runnable>& parent) const {
+    return start(true, recipe_from(parent));
+  }
+
   /// As `run`, but leaves the start to `runner::start`.
   template <std::derived_from<runnable> Runnable, class... Args>
   [[nodiscard]] runner make(Args&&... args) const {
@@ -102,6 +122,17 @@ class environment {
     return prepare(true, std::move(recipe).release());
   }
 
+  template <std::derived_from<runnable> Runnable>
+  [[nodiscard]] runner make(const std::shared_ptr<Runnable>& parent) const {
+    return prepare(false, recipe_from(parent));
+  }
+
+  template <std::derived_from<runnable> Runnable>
+  [[nodiscard]] runner make(dedicated_t,
+                            const std::shared_ptr<Runnable>& parent) const {
+    return prepare(true, recipe_from(parent));
+  }
+
   /// Makes a supervisor that starts runnables here: a child of this one, if
   /// this is one. Throws `usage_error` for a policy that makes no sense.
   [[nodiscard]] supervisor_environment
@@ -121,7 +152,7 @@ class environment {
     return proxy_for(true, std::move(name), object);
   }
 
-  /// Makes a value that this environment's runnables share, such as a counter
+  /// Makes a value that runnables of all environments share, such as a counter
   /// or a flag: `make_value<std::int64_t>("hits")`,
   /// `make_value<bool>("ready")`.
   template <class T>
@@ -130,12 +161,12 @@ class environment {
     return shared_value<T>{std::move(name), initial};
   }
 
-  /// Makes an event that this environment's runnables share.
+  /// Makes an event that runnables of all environments share.
   [[nodiscard]] event make_event(std::string name) const {
     return event{std::move(name)};
   }
 
-  /// Makes a condition that this environment's runnables share.
+  /// Makes a condition that runnables of all environments share.
   [[nodiscard]] condition make_condition(std::string name) const {
     return condition{std::move(name)};
   }
@@ -194,6 +225,13 @@ class environment {
       return std::make_unique<
         detail::constructing_recipe<Runnable, std::decay_t<Args>...>>(
         std::in_place, std::forward<Args>(args)...);
+  }
+
+  template <class Runnable>
+  detail::recipe_ptr
+  recipe_from(const std::shared_ptr<Runnable>& parent) const {
+    return detail::handing_recipe<Runnable>::make_from(parent.get(),
+                                                       is_local());
   }
 
   runner start(bool own_thread, detail::recipe_ptr recipe) const {

@@ -190,6 +190,7 @@ TEST(failure_wire, keeps_error_codes_and_paths) {
 TEST(failure_wire, keeps_the_types_of_pumas_own_exceptions) {
   expect_kept(puma::error{"text"});
   expect_kept(puma::usage_error{"text"});
+  expect_kept(puma::scope_error{"text"});
   expect_kept(puma::buffer_full{"text"});
   expect_kept(puma::stopped{"text"});
   expect_kept(puma::timeout_error{"text"});

@@ -102,6 +102,30 @@ TEST_P(shared, event_wakes_all_who_wait) {
   EXPECT_EQ(woken.get(), 3);
 }
 
+TEST_P(shared, event_wakes_who_waits_also_if_it_is_cleared_at_once) {
+  auto go = env().make_event("go");
+  auto x = env().run<idler>(puma::dedicated, "waiting", [=](idler& self) {
+    go.wait();
+    self.stop();
+  });
+
+  EXPECT_TRUE(eventually([&] {
+    go.set();
+    go.clear();
+    return !x.is_alive();
+  }));
+}
+
+TEST_P(shared, handles_that_denote_nothing_cannot_be_used) {
+  using puma::usage_error;
+
+  EXPECT_THROW(++puma::shared_value<int>{}, usage_error);
+  EXPECT_THROW(static_cast<void>(puma::shared_value<int>{}.name()),
+               usage_error);
+  EXPECT_THROW(static_cast<void>(puma::event{}.wait_for(1ms)), usage_error);
+  EXPECT_THROW(static_cast<void>(puma::condition{}.name()), usage_error);
+}
+
 TEST_P(shared, condition_wakes_who_waits_when_it_holds) {
   auto c = env().make_condition("c");
   int level = 0; // guarded by the condition

@@ -150,7 +150,7 @@ void start_call(call_target& to, const call_ptr& x) {
 void make_call(call_target& to, const call_ptr& x, nanoseconds timeout) {
   if (to.is_here()) {
     x->object = to.object();
-    x->run(hosting_task("call"));
+    x->run(running_host());
     return x->check();
   }
   check_may_wait(to, *x);

@@ -3,17 +3,40 @@
 #include "puma/actors/detail/hosting.hpp"
 
 #include "puma/actors/internal/task.hpp"
-#include "puma/base/error.hpp"
 
 namespace puma::detail {
 
-internal::task& hosting_task(const std::string& runnable) {
-  auto* running = dynamic_cast<internal::task*>(internal::party::current());
-  if (!running)
-    throw usage_error{"runnable '" + runnable
-                      + "': made outside of an environment; start it with "
-                        "run<T>(...), which constructs it where it runs"};
-  return *running;
+namespace {
+
+internal::task* running_task() noexcept {
+  return dynamic_cast<internal::task*>(internal::party::current());
+}
+
+} // namespace
+
+internal::task& running_host() noexcept {
+  return *running_task();
+}
+
+internal::task* claim_host() noexcept {
+  auto* running = running_task();
+  return running && running->claim() ? running : nullptr;
+}
+
+const void* current_scope() noexcept {
+  return internal::party::current();
+}
+
+bool is_in_construction() noexcept {
+  const auto* running = running_task();
+  return running && !running->object();
+}
+
+std::string describe_current_scope() {
+  if (const auto* running = running_task())
+    return running->describe();
+  return internal::party::current() ? "an actor"
+                                    : "a thread outside of runnables";
 }
 
 void add_input(internal::task& host, const buffer_core& source,

@@ -27,9 +27,26 @@ struct supervised;
 /// What runnables need from the host that runs them.
 namespace puma::detail {
 
-/// Returns the host whose hook, or whose construction of a runnable, is running
-/// on this thread; throws `usage_error` that names `runnable` if there is none.
-[[nodiscard]] internal::task& hosting_task(const std::string& runnable);
+/// Returns the host whose hook is running on this thread.
+///
+/// @pre there is one
+[[nodiscard]] internal::task& running_host() noexcept;
+
+/// Returns the host that is just making its runnable on this thread, once: to
+/// the first runnable that is made. Otherwise null.
+[[nodiscard]] internal::task* claim_host() noexcept;
+
+// -- scopes -------------------------------------------------------------------
+
+/// Returns what tells scopes apart: that of the runnable whose hook is running
+/// on this thread, and the one outside of runnables, which is null.
+[[nodiscard]] const void* current_scope() noexcept;
+
+/// Returns whether that runnable is just being made.
+[[nodiscard]] bool is_in_construction() noexcept;
+
+/// Returns who that is, such as `runnable 'squarer'`.
+[[nodiscard]] std::string describe_current_scope();
 
 /// Adds an input, to be called from the host's scope.
 void add_input(internal::task& host, const buffer_core& source,

@@ -439,18 +439,20 @@ bool task::construct() {
   // buffers are outputs, whose streams have to be completed.
   activity_.store("constructor", std::memory_order_relaxed);
   try {
+    awaits_object_ = true;
     object_ = may_repeat ? recipe->make_again() : recipe->make();
     if (auto plan = record_->owner->constructed(
           *record_, object_->name(),
-          source_ || !inputs_.empty() ? run_kind::stream : run_kind::passive))
+          source_ || needs_input_ || !inputs_.empty() ? run_kind::stream
+                                                      : run_kind::passive))
       faults_ = fault_counter::make(std::move(plan), object_->name(),
                                     record_->instance);
-    if (needs_input_ && inputs_.empty())
-      throw usage_error{"runnable '" + object_->name()
-                        + "': needs at least one input"};
     activity_.store("on_start", std::memory_order_relaxed);
     strike("on_start");
     object_->on_start();
+    if (needs_input_ && inputs_.empty())
+      throw usage_error{"runnable '" + object_->name()
+                        + "': needs at least one input"};
     take_over_streams();
     tell_ready();
   } catch (...) {
@@ -458,6 +460,7 @@ bool task::construct() {
     own_error_ = failed.has_value();
     over = true;
   }
+  awaits_object_ = false;
   activity_.store(waiting_activity, std::memory_order_relaxed);
   const bool stopped_early = over && !failed && !object_;
   const bool suspends = over && !object_ && must_suspend(failed.has_value());

@@ -17,6 +17,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace puma::internal {
@@ -77,6 +78,12 @@ class task : public party, public hosted {
 
   /// The object of the runnable; null while it is constructed.
   [[nodiscard]] runnable* object() const noexcept { return object_.get(); }
+
+  /// Returns whether the host is just making its runnable, to the first one
+  /// that asks.
+  [[nodiscard]] bool claim() noexcept {
+    return std::exchange(awaits_object_, false);
+  }
 
   /// Returns the error that the exception being handled is; nothing if that
   /// says that the runnable was told to stop.
@@ -219,6 +226,7 @@ class task : public party, public hosted {
   bool suspending_ = false;
   bool ready_told_ = false;
   bool needs_input_ = false;
+  bool awaits_object_ = false;
   bool was_constructed_ = false;
   bool end_taken_ = false; // by an overridden on_complete
   bool own_error_ = false;

@@ -191,7 +191,7 @@ class known_types {
       std::length_error, std::out_of_range, std::runtime_error,
       std::range_error, std::overflow_error, std::underflow_error,
       // puma
-      error, usage_error, buffer_full, stopped, timeout_error,
+      error, usage_error, scope_error, buffer_full, stopped, timeout_error,
       still_alive_error, process_lost, runnable_ended, pool_closed,
       restarts_exhausted, shutdown_aborted, injected_fault,
       // what else people throw

@@ -5,6 +5,7 @@
 #include "puma/actors/detail/crossing.hpp"
 #include "puma/base/error.hpp"
 #include "puma/base/internal/failure_wire.hpp"
+#include "puma/environments/internal/shared_arena.hpp"
 #include "puma/environments/internal/unix_socket.hpp"
 #include "puma/environments/internal/worker_options.hpp"
 #include "puma/logging/internal/log_hub.hpp"
@@ -438,7 +439,10 @@ node_id home_node::spawn(const process_options& options) {
     how.name = intake.name;
     const auto pid = launcher_->start(
       how.arguments(),
-      {{theirs, intake.queue, intake.wake}, intake.output, intake.errors},
+      {{theirs, intake.queue, intake.wake,
+        shared_arena::instance().descriptor()},
+       intake.output,
+       intake.errors},
       [this, id, key = intake.key](const process_exit& end) {
         // First, so that its last lines come before those about its end.
         log_hub::instance().process_ended(key);
@@ -908,6 +912,8 @@ void home_node::finish_worker(worker& x) {
   for (auto& [id, other] : workers_)
     tell(id, node_frame::node_gone, x.id, gone);
   forget_node(x.id, error, spared);
+  // It may have changed what others wait for without having told them.
+  shared_arena::instance().ring_all();
   if (!runs.empty())
     log(log_level::error, logger, text);
   else if (!x.verdict.empty() || x.exit->signaled || x.exit->code != 0)

@@ -3,6 +3,7 @@
 #include "puma/environments/internal/worker.hpp"
 
 #include "puma/environments/internal/runtime_core.hpp"
+#include "puma/environments/internal/shared_arena.hpp"
 #include "puma/environments/internal/worker_node.hpp"
 #include "puma/environments/internal/worker_process.hpp"
 #include "puma/logging/internal/log_hub.hpp"
@@ -36,6 +37,7 @@ int run_worker(const worker_options& options) {
     return exit_orphaned;
   auto& log_lines = log_hub::instance();
   log_lines.attach(worker_log_queue, worker_log_wake, options.name);
+  shared_arena::attach(worker_arena);
   bridge_spdlog();
   // What is printed would otherwise wait for more, and be lost if the process
   // is killed.

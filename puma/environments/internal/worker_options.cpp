@@ -17,7 +17,7 @@ namespace {
 constexpr std::string_view option = "--puma-worker=";
 
 /// Changes with the frames that processes exchange.
-constexpr int wire_version = 1;
+constexpr int wire_version = 2;
 
 template <class T>
 bool take_number(std::string_view& from, T& to) {

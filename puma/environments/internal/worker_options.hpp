@@ -39,4 +39,7 @@ inline constexpr int worker_descriptor = 3;
 inline constexpr int worker_log_queue = 4;
 inline constexpr int worker_log_wake = 5;
 
+/// Where it finds the memory that all processes share.
+inline constexpr int worker_arena = 6;
+
 } // namespace puma::internal

@@ -28,7 +28,8 @@ bool prepare_worker_process(pid_t parent) {
   sigset_t none;
   sigemptyset(&none);
   ::pthread_sigmask(SIG_SETMASK, &none, nullptr);
-  for (const int x : {worker_descriptor, worker_log_queue, worker_log_wake})
+  for (const int x :
+       {worker_descriptor, worker_log_queue, worker_log_wake, worker_arena})
     ::fcntl(x, F_SETFD, FD_CLOEXEC);
   // Tools such as top would show "exe", as /proc/self/exe was executed.
   ::prctl(PR_SET_NAME, program_invocation_short_name);

@@ -1,0 +1,437 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "puma/environments/internal/shared_arena.hpp"
+
+#include "puma/base/error.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <climits>
+#include <cstring>
+#include <mutex>
+#include <new>
+#include <string>
+#include <vector>
+
+#include <fcntl.h>
+#include <linux/futex.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+namespace puma::internal {
+
+namespace {
+
+constexpr std::uint32_t all_slots = shared_arena::word_slots
+                                    + shared_arena::text_slots;
+constexpr std::size_t bits_per_word = 64;
+constexpr std::size_t page_size = 4'096;
+
+// A slot's word: its generation, how often a process has begun to use it, and
+// whether it is taken. Whoever frees it does so only if nobody has begun
+// meanwhile.
+constexpr std::uint64_t taken = 1;
+constexpr std::uint64_t one_begin = 2;
+constexpr unsigned generation_shift = 32;
+
+std::uint32_t generation_of(std::uint64_t word) noexcept {
+  return static_cast<std::uint32_t>(word >> generation_shift);
+}
+
+/// The count of begins stays within its half.
+std::uint64_t with_begin(std::uint64_t word) noexcept {
+  const auto low = static_cast<std::uint32_t>(word + one_begin);
+  return (word >> generation_shift << generation_shift) | low;
+}
+
+std::uint32_t seconds_now() noexcept {
+  timespec now{};
+  ::clock_gettime(CLOCK_MONOTONIC, &now); // the same in all processes
+  return static_cast<std::uint32_t>(now.tv_sec);
+}
+
+std::uint64_t bit_of(std::uint32_t index) noexcept {
+  return std::uint64_t{1} << (index % bits_per_word);
+}
+
+constexpr std::uint32_t first_of(shared_arena::size_class what) noexcept {
+  return what == shared_arena::size_class::word ? 0 : shared_arena::word_slots;
+}
+
+[[noreturn]] void fail(const char* what) {
+  throw error{std::string{"shared values: "} + what + ": "
+              + std::strerror(errno)};
+}
+
+struct flock lock_of(std::size_t row) noexcept {
+  struct flock result {};
+  result.l_type = F_WRLCK;
+  result.l_whence = SEEK_SET;
+  result.l_start = static_cast<off_t>(row);
+  result.l_len = 1;
+  return result;
+}
+
+} // namespace
+
+struct shared_arena::slot {
+  std::atomic<std::uint64_t> word;
+  std::atomic<std::uint64_t> value;
+  std::atomic<std::uint32_t> on_the_way;
+  std::atomic<std::uint32_t> departed; // the last one, in seconds
+  pthread_mutex_t mutex;
+};
+
+/// What one process says.
+struct alignas(page_size) shared_arena::row {
+  std::atomic<std::uint32_t> bell;
+  alignas(
+    64) std::array<std::atomic<std::uint64_t>, all_slots / bits_per_word> uses;
+  std::array<std::atomic<std::uint64_t>, all_slots / bits_per_word> waits;
+};
+
+/// All zero is a valid beginning. Only what is touched takes memory.
+struct shared_arena::layout {
+  std::atomic<std::uint32_t> deaths;
+  std::atomic<std::uint32_t> rows; // have ever been claimed
+  std::atomic<std::uint64_t> leaves;
+  struct {
+    std::atomic<std::uint32_t> taken_once; // so many have ever been
+    std::atomic<std::uint32_t> sweep_at;   // of these, look for free ones
+    std::atomic<std::uint32_t> next;       // where to look first
+    std::atomic<std::uint64_t> full_at;    // when none was free; 0: never
+  } classes[2];
+  alignas(page_size) std::array<slot, all_slots> slots;
+  std::array<row, most_processes> processes;
+  std::array<std::array<std::byte, 2 * text_bytes>, text_slots> texts;
+};
+
+// -- the memory ---------------------------------------------------------------
+
+namespace {
+
+std::mutex instance_mutex;
+shared_arena* the_instance = nullptr; // lives as long as the process
+
+} // namespace
+
+shared_arena& shared_arena::instance() {
+  const std::lock_guard guard{instance_mutex};
+  if (!the_instance) {
+    const int fd = ::memfd_create("puma-shared",
+                                  MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    if (fd < 0)
+      fail("memfd_create");
+    if (::ftruncate(fd, static_cast<off_t>(sizeof(layout))) != 0) {
+      ::close(fd);
+      fail("ftruncate");
+    }
+    // Memory that another process shortens would end this one.
+    ::fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL);
+    the_instance = new shared_arena{fd};
+  }
+  return *the_instance;
+}
+
+void shared_arena::attach(int descriptor) {
+  const std::lock_guard guard{instance_mutex};
+  struct stat file {};
+  if (::fstat(descriptor, &file) != 0
+      || file.st_size != static_cast<off_t>(sizeof(layout)))
+    throw error{"shared values: the descriptor leads to something else"};
+  // What code before `main` has made stays in one of its own.
+  the_instance = new shared_arena{descriptor};
+}
+
+shared_arena::shared_arena(int descriptor) : descriptor_(descriptor) {
+  static_assert(sizeof(slot) == 64);
+  static_assert(std::atomic<std::uint64_t>::is_always_lock_free);
+  void* memory = ::mmap(nullptr, sizeof(layout), PROT_READ | PROT_WRITE,
+                        MAP_SHARED | MAP_NORESERVE, descriptor, 0);
+  if (memory == MAP_FAILED) {
+    const int reason = errno;
+    ::close(descriptor);
+    errno = reason;
+    fail("mmap");
+  }
+  all_ = static_cast<layout*>(memory);
+  claim_row();
+}
+
+/// The lock belongs to the open file, which no other process gets, and so ends
+/// with this process.
+void shared_arena::claim_row() {
+  const auto path = "/proc/self/fd/" + std::to_string(descriptor_);
+  locks_ = ::open(path.c_str(), O_RDWR | O_CLOEXEC);
+  if (locks_ < 0)
+    return;
+  for (std::size_t i = 0; i != most_processes; ++i) {
+    auto lock = lock_of(i);
+    if (::fcntl(locks_, F_OFD_SETLK, &lock) != 0)
+      continue;
+    auto seen = all_->rows.load();
+    while (seen <= i
+           && !all_->rows.compare_exchange_weak(
+             seen, static_cast<std::uint32_t>(i + 1))) {
+      // Another process was faster.
+    }
+    auto& mine = all_->processes[i];
+    // Those of a process that is gone; untouched pages stay so.
+    for (const auto what : {size_class::word, size_class::text}) {
+      const auto w = first_of(what) / bits_per_word;
+      const auto known = all_->classes[static_cast<std::size_t>(what)]
+                           .taken_once.load();
+      const auto count = (known + bits_per_word - 1) / bits_per_word;
+      for (std::size_t n = 0; n != count; ++n) {
+        mine.uses[w + n].store(0);
+        mine.waits[w + n].store(0);
+      }
+    }
+    own_ = &mine;
+    own_number_ = i;
+    return;
+  }
+}
+
+bool shared_arena::row_lives(std::size_t number) const noexcept {
+  if (number == own_number_)
+    return true;
+  auto lock = lock_of(number);
+  return ::fcntl(locks_, F_OFD_GETLK, &lock) != 0 || lock.l_type != F_UNLCK;
+}
+
+// -- slots --------------------------------------------------------------------
+
+std::optional<shared_arena::place>
+shared_arena::try_take(std::uint32_t index) noexcept {
+  auto& x = all_->slots[index];
+  auto word = x.word.load();
+  if ((word & taken) != 0)
+    return std::nullopt;
+  // Said before it is taken, so that it is never taken by nobody.
+  const auto bit = bit_of(index);
+  auto& uses = own_->uses[index / bits_per_word];
+  uses.fetch_or(bit);
+  const auto generation = generation_of(word) + 1;
+  const auto fresh = std::uint64_t{generation} << generation_shift | taken;
+  if (!x.word.compare_exchange_strong(word, fresh)) {
+    uses.fetch_and(~bit);
+    return std::nullopt;
+  }
+  x.value.store(0);
+  x.on_the_way.store(0);
+  pthread_mutexattr_t how;
+  ::pthread_mutexattr_init(&how);
+  ::pthread_mutexattr_setpshared(&how, PTHREAD_PROCESS_SHARED);
+  ::pthread_mutexattr_setrobust(&how, PTHREAD_MUTEX_ROBUST);
+  ::pthread_mutexattr_settype(&how, PTHREAD_MUTEX_ERRORCHECK);
+  ::pthread_mutex_init(&x.mutex, &how);
+  ::pthread_mutexattr_destroy(&how);
+  return place{index, generation};
+}
+
+std::optional<shared_arena::place>
+shared_arena::allocate(size_class what) noexcept {
+  if (!own_)
+    return std::nullopt;
+  const std::lock_guard guard{uses_mutex_};
+  auto& kind = all_->classes[static_cast<std::size_t>(what)];
+  const auto first = first_of(what);
+  const auto most = what == size_class::word ? word_slots : text_slots;
+
+  const auto reuse = [&]() -> std::optional<place> {
+    const auto known = kind.taken_once.load();
+    auto at = kind.next.load();
+    for (std::uint32_t i = 0; i != known; ++i, ++at) {
+      if (at >= known)
+        at = 0;
+      if (auto found = try_take(first + at)) {
+        kind.next.store(at + 1);
+        return found;
+      }
+    }
+    return std::nullopt;
+  };
+  const auto extend = [&]() -> std::optional<place> {
+    for (auto known = kind.taken_once.load(); known < most;)
+      if (kind.taken_once.compare_exchange_weak(known, known + 1))
+        if (auto found = try_take(first + known))
+          return found;
+    return std::nullopt;
+  };
+
+  // Finding out what is free costs as much as there is. So it is done when
+  // twice as many have been taken as were in use the last time; and when there
+  // are no more, only after something may have become free.
+  constexpr std::uint32_t least = 64;
+  if (kind.taken_once.load() < std::max(kind.sweep_at.load(), least))
+    if (auto found = extend())
+      return found;
+  const std::uint64_t now = all_->leaves.load() + all_->deaths.load()
+                            + seconds_now() / most_transit;
+  if (kind.full_at.load() == now + 1)
+    return std::nullopt;
+  if (auto found = reuse())
+    return found;
+  kind.sweep_at.store(std::min(most, 2 * sweep(what) + least));
+  if (auto found = reuse())
+    return found;
+  if (auto found = extend())
+    return found;
+  kind.full_at.store(now + 1);
+  return std::nullopt;
+}
+
+bool shared_arena::enter(place x) noexcept {
+  if (!own_ || x.index >= all_slots)
+    return false;
+  const std::lock_guard guard{uses_mutex_};
+  const auto bit = bit_of(x.index);
+  auto& uses = own_->uses[x.index / bits_per_word];
+  const bool has_it = (uses.fetch_or(bit) & bit) != 0;
+  if (begin(x))
+    return true;
+  if (!has_it)
+    uses.fetch_and(~bit);
+  return false;
+}
+
+/// Lets the word of a slot differ from what a `sweep` may have seen; false if
+/// the slot is none of that generation.
+bool shared_arena::begin(place x) noexcept {
+  auto& word = all_->slots[x.index].word;
+  auto seen = word.load();
+  do {
+    if ((seen & taken) == 0 || generation_of(seen) != x.generation)
+      return false;
+  } while (!word.compare_exchange_weak(seen, with_begin(seen)));
+  return true;
+}
+
+void shared_arena::leave(place x) noexcept {
+  const std::lock_guard guard{uses_mutex_};
+  own_->uses[x.index / bits_per_word].fetch_and(~bit_of(x.index));
+  all_->leaves.fetch_add(1);
+}
+
+void shared_arena::depart(place x) noexcept {
+  auto& s = all_->slots[x.index];
+  s.departed.store(seconds_now());
+  s.on_the_way.fetch_add(1);
+  static_cast<void>(begin(x));
+}
+
+void shared_arena::arrive(place x) noexcept {
+  auto& count = all_->slots[x.index].on_the_way;
+  // What was sent again, because a process had died, arrives twice.
+  auto seen = count.load();
+  while (seen != 0 && !count.compare_exchange_weak(seen, seen - 1)) {
+    // Others arrive, too.
+  }
+}
+
+bool shared_arena::in_use(std::uint32_t index,
+                          std::span<const std::size_t> rows) noexcept {
+  const auto& x = all_->slots[index];
+  if (x.on_the_way.load() != 0
+      && seconds_now() - x.departed.load() < most_transit)
+    return true;
+  const auto bit = bit_of(index);
+  return std::any_of(rows.begin(), rows.end(), [&](std::size_t i) {
+    return (all_->processes[i].uses[index / bits_per_word].load() & bit) != 0;
+  });
+}
+
+std::uint32_t shared_arena::sweep(size_class what) noexcept {
+  std::array<std::size_t, most_processes> rows;
+  std::size_t count = 0;
+  for (std::size_t i = 0; i != all_->rows.load(); ++i)
+    if (row_lives(i))
+      rows[count++] = i;
+  const std::span live{rows.data(), count};
+  const auto first = first_of(what);
+  const auto known = all_->classes[static_cast<std::size_t>(what)]
+                       .taken_once.load();
+  std::uint32_t used = 0;
+  for (auto i = first; i != first + known; ++i) {
+    auto& word = all_->slots[i].word;
+    auto seen = word.load();
+    if ((seen & taken) == 0)
+      continue;
+    // A process that was not there when the rows were looked at, or began to
+    // use it since, has changed the word.
+    if (in_use(i, live) || !word.compare_exchange_strong(seen, seen & ~taken))
+      ++used;
+  }
+  return used;
+}
+
+std::atomic<std::uint64_t>& shared_arena::value(place x) noexcept {
+  return all_->slots[x.index].value;
+}
+
+pthread_mutex_t& shared_arena::mutex(place x) noexcept {
+  return all_->slots[x.index].mutex;
+}
+
+std::span<std::byte> shared_arena::text(place x, std::size_t half) noexcept {
+  auto& both = all_->texts[x.index - word_slots];
+  return {both.data() + half * text_bytes, text_bytes};
+}
+
+// -- waking -------------------------------------------------------------------
+
+void shared_arena::set_waiting(place x, bool waits) noexcept {
+  auto& word = own_->waits[x.index / bits_per_word];
+  const auto bit = bit_of(x.index);
+  // Before it looks at the value; against `ring`, which comes after a change.
+  if (waits)
+    word.fetch_or(bit);
+  else
+    word.fetch_and(~bit);
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+}
+
+void shared_arena::ring(place x) noexcept {
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+  const auto bit = bit_of(x.index);
+  for (std::size_t i = 0; i != all_->rows.load(); ++i) {
+    auto& other = all_->processes[i];
+    if (i == own_number_
+        || (other.waits[x.index / bits_per_word].load() & bit) == 0)
+      continue;
+    other.bell.fetch_add(1);
+    ::syscall(SYS_futex, reinterpret_cast<std::uint32_t*>(&other.bell),
+              FUTEX_WAKE, INT_MAX, nullptr, nullptr, 0);
+  }
+}
+
+void shared_arena::ring_all() noexcept {
+  all_->deaths.fetch_add(1);
+  for (std::size_t i = 0; i != all_->rows.load(); ++i) {
+    auto& bell = all_->processes[i].bell;
+    bell.fetch_add(1);
+    ::syscall(SYS_futex, reinterpret_cast<std::uint32_t*>(&bell), FUTEX_WAKE,
+              INT_MAX, nullptr, nullptr, 0);
+  }
+}
+
+std::uint32_t shared_arena::deaths() const noexcept {
+  return all_->deaths.load();
+}
+
+std::uint32_t shared_arena::bell() const noexcept {
+  return own_->bell.load();
+}
+
+void shared_arena::wait_for_bell(std::uint32_t seen) noexcept {
+  // Not a private futex: the memory has another address elsewhere.
+  ::syscall(SYS_futex, reinterpret_cast<std::uint32_t*>(&own_->bell),
+            FUTEX_WAIT, seen, nullptr, nullptr, 0);
+}
+
+} // namespace puma::internal
