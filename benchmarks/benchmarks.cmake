@@ -22,6 +22,7 @@ puma_bench_program(
   puma_bench/report.cpp
   puma_bench/restart.cpp
   puma_bench/ring.cpp
+  puma_bench/routing.cpp
   puma_bench/spawn.cpp
   puma_bench/stages.cpp
   puma_bench/ticks.cpp
@@ -44,6 +45,13 @@ if(CMAKE_BUILD_TYPE MATCHES "^Rel")
     pipe3_1m
     pipe3_i64_supervised
     fan4_i64
+    fan4_copies
+    fan4_shared
+    parallel0_i64
+    parallel1_i64
+    parallel2_i64
+    parallel2_1us
+    parallel2_100us
     mpsc4_i64
     call
     call_async
@@ -66,7 +74,7 @@ if(CMAKE_BUILD_TYPE MATCHES "^Rel")
                          PROPERTIES LABELS benchmarks TIMEOUT 60)
   endforeach()
   foreach(workload call call_async pipe3_i64 pipe3_1k pipe3_1m fan4_i64
-                   mpsc4_i64)
+                   fan4_copies fan4_shared parallel2_i64 mpsc4_i64)
     add_test(NAME bench_puma-bench_${workload}_processes
              COMMAND puma-bench ${workload}_c16 --env process --items 1000)
     set_tests_properties(bench_puma-bench_${workload}_processes

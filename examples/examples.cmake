@@ -133,3 +133,15 @@ puma_example(
   "^handled 3 of 5: apple, pear, plum\nthe parent has no lines\nlimit here 4, there 3$"
 )
 puma_example(250_shared_values PROCESSES EXPECT "^hits 3000\nin turn: 123$")
+
+puma_example(170_multicast EXPECT
+             "^stored: 1 2 3 4\nshown: 3 4\nsampled: 3, dropped 1$")
+puma_example(
+  180_distribute_and_merge EXPECT
+  "^ann: 1 2 3\nbob: 1 2 3\neve: 1 2 3\ncounted by 2 runnables$")
+puma_example(
+  200_parallel_transform
+  PROCESSES
+  EXPECT
+  "^2 3 5 7 11 13 17 19 23 29 31 37 41 43 47\ncomputed in 4 processes\nfailed after 4: not a number$"
+)

@@ -84,6 +84,13 @@ puma_compile_fail(
   compile_fail/handing_over_without_default_constructor.cpp
   "error: static assertion failed: run: a child is made by the default")
 
+# -- routing -------------------------------------------------------------------
+
+puma_compile_fail(
+  a_multicaster_refuses_values_that_cannot_be_copied
+  compile_fail/multicast_move_only.cpp
+  "error: static assertion failed: multicaster: each output gets a copy")
+
 # -- runnables, runners and environments ---------------------------------------
 
 # What holds in every environment: compiled once, linked with the environment
@@ -94,11 +101,15 @@ add_library(
   actors/caf_test.cpp
   actors/calls_test.cpp
   actors/dedicated_test.cpp
+  actors/distributor_test.cpp
   actors/endings_test.cpp
   actors/errors_test.cpp
   actors/functions_test.cpp
   actors/inputs_test.cpp
   actors/lifetime_test.cpp
+  actors/merger_test.cpp
+  actors/multicaster_test.cpp
+  actors/parallel_transform_test.cpp
   actors/runner_test.cpp
   actors/status_test.cpp
   actors/scope_test.cpp
@@ -200,6 +211,7 @@ puma_test(
           processes/pool_test.cpp
           processes/primitives_test.cpp
           processes/restarts_test.cpp
+          processes/routing_test.cpp
           processes/runner_test.cpp
           processes/shutdown_test.cpp
           processes/status_test.cpp

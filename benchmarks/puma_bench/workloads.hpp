@@ -73,6 +73,16 @@ measurement run_across_restart(const settings& given);
 /// One source that publishes each integer to four sinks.
 measurement run_fan4(const settings& given);
 
+/// The same with a multicaster between: copies of integers, shared blocks.
+/// @pre `payload` is 0, not 0
+measurement run_multicast_copies(const settings& given);
+measurement run_multicast_shared(const settings& given);
+
+/// A source, so many runnables that work on each value, and a sink. Without
+/// any, a plain `transform`.
+template <unsigned Runnables, unsigned Multiplications>
+measurement run_parallel(const settings& given);
+
 /// Four sources that share one buffer and one sink.
 measurement run_mpsc4(const settings& given);
 

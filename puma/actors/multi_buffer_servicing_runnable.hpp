@@ -5,6 +5,7 @@
 #include "puma/actors/runnable.hpp"
 #include "puma/buffers/subscriber.hpp"
 
+#include <cstddef>
 #include <string>
 #include <utility>
 
@@ -26,12 +27,31 @@ class multi_buffer_servicing_runnable : public runnable {
  protected:
   /// Routes `input` to `to`, which must live as long as this runnable. To be
   /// called in the constructor or from a hook; the same input twice is a
-  /// `usage_error`.
+  /// `usage_error`. Returns the number of the input, counted from 0.
   template <class T>
-  void add_input(const buffer<T>& input, subscriber<T>& to) {
+  std::size_t add_input(const buffer<T>& input, subscriber<T>& to) {
     check_scope("add_input");
-    detail::add_input(host(), input.core(), detail::subscriber_access::ops<T>,
-                      &to);
+    return detail::add_input(host(), input.core(),
+                             detail::subscriber_access::ops<T>, &to);
+  }
+
+  /// Lets an input rest: after the running hook neither values of it nor its
+  /// end are handed over, until `resume_input`. Its values wait in the buffer,
+  /// and whoever publishes there is slowed down once that is full. To be called
+  /// in the constructor or from a hook, and harmless for one that rests;
+  /// a number that `add_input` has not returned is a `usage_error`.
+  ///
+  /// An input that rests is not over: do not let all of them rest unless a
+  /// call, or a tick, resumes one.
+  void hold_input(std::size_t number) {
+    check_scope("hold_input");
+    detail::hold_input(host(), number);
+  }
+
+  /// Hands over what has come meanwhile, and so on.
+  void resume_input(std::size_t number) {
+    check_scope("resume_input");
+    detail::resume_input(host(), number);
   }
 };
 

@@ -73,6 +73,11 @@ void runnable::pause_ticks() {
   host_->ticks().schedule.pause();
 }
 
+void runnable::await_room() {
+  check_scope("await_room");
+  detail::await_room(host_);
+}
+
 std::uint64_t runnable::missed_ticks() const {
   check_scope("missed_ticks");
   return host_->ticks().schedule.missed();

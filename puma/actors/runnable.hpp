@@ -135,6 +135,15 @@ class runnable {
     static_cast<void>(when);
   }
 
+  /// Asks for one call of `on_room`, as soon as any of the outputs has room for
+  /// a value, or has ended. To be called in the constructor or from a hook.
+  void await_room();
+
+  /// Called when `await_room` has asked for it. For runnables that choose among
+  /// outputs, where waiting for one of them would be wrong: they use
+  /// `try_publish`, and may let their inputs rest until they are called here.
+  virtual void on_room() {}
+
   /// Called when an error ends this runnable: its own, or one that arrived at
   /// an input. Returning true says that it has been handled: outputs complete
   /// instead of failing, and nothing is thrown to the owner.

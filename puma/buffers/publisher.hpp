@@ -100,6 +100,14 @@ class publisher {
                 : 0;
   }
 
+  /// Returns how many values wait for the subscription, with what waits in the
+  /// outbox: an estimate, for choosing among several outputs. Where the buffer
+  /// is in another process, places that it has not lent to this one count, too.
+  /// 0 when the stream has ended, which publishing tells.
+  [[nodiscard]] std::size_t backlog() const {
+    return detail::backlog(end_.get());
+  }
+
   /// Makes the values published so far visible to the subscription, and wakes
   /// it. Needed only in a hook that goes on to compute for long.
   void flush() { detail::flush(end_.get()); }

@@ -5,8 +5,10 @@
 #include "puma/actors/detail/constructing.hpp"
 #include "puma/actors/detail/handing.hpp"
 #include "puma/actors/functions.hpp"
+#include "puma/actors/parallel_transform.hpp"
 #include "puma/actors/proxy.hpp"
 #include "puma/actors/runner.hpp"
+#include "puma/actors/runner_group.hpp"
 #include "puma/actors/supervision_policy.hpp"
 #include "puma/buffers/buffer.hpp"
 #include "puma/environments/condition.hpp"
@@ -100,6 +102,18 @@ class environment {
     return start(true, recipe_from(parent));
   }
 
+  /// Starts what makes up a `parallel_transform`.
+  template <class In, class Out, class F>
+  [[nodiscard]] runner_group run(parallel_recipe<In, Out, F> recipe) const {
+    return started(make(std::move(recipe)));
+  }
+
+  template <class In, class Out, class F>
+  [[nodiscard]] runner_group run(dedicated_t,
+                                 parallel_recipe<In, Out, F> recipe) const {
+    return started(make(dedicated, std::move(recipe)));
+  }
+
   /// As `run`, but leaves the start to `runner::start`.
   template <std::derived_from<runnable> Runnable, class... Args>
   [[nodiscard]] runner make(Args&&... args) const {
@@ -131,6 +145,17 @@ class environment {
   [[nodiscard]] runner make(dedicated_t,
                             const std::shared_ptr<Runnable>& parent) const {
     return prepare(true, recipe_from(parent));
+  }
+
+  template <class In, class Out, class F>
+  [[nodiscard]] runner_group make(parallel_recipe<In, Out, F> recipe) const {
+    return assemble(false, std::move(recipe));
+  }
+
+  template <class In, class Out, class F>
+  [[nodiscard]] runner_group make(dedicated_t,
+                                  parallel_recipe<In, Out, F> recipe) const {
+    return assemble(true, std::move(recipe));
   }
 
   /// Makes a supervisor that starts runnables here: a child of this one, if
@@ -201,6 +226,23 @@ class environment {
 
   runner prepare(bool own_thread, detail::recipe_ptr recipe) const {
     return prepare(own_thread, std::move(recipe), nullptr);
+  }
+
+  template <class Recipe>
+  runner_group assemble(bool own_threads, Recipe recipe) const {
+    return std::move(recipe).assemble(
+      [this](const detail::buffer_core_ptr& x) { adopt(x); },
+      [this](detail::recipe_ptr x) {
+        return prepare_here(false, std::move(x));
+      },
+      [this, own_threads](detail::recipe_ptr x) {
+        return prepare(own_threads, std::move(x));
+      });
+  }
+
+  static runner_group started(runner_group x) {
+    x.start();
+    return x;
   }
 
   template <class Interface>

@@ -175,6 +175,16 @@ TEST(codec, carries_what_a_unique_ptr_owns) {
   EXPECT_EQ(**cross(std::optional{std::make_unique<int>(3)}), 3);
 }
 
+TEST(codec, carries_what_a_shared_ptr_to_a_const_object_points_to) {
+  using shared = std::shared_ptr<const std::string>;
+
+  EXPECT_EQ(cross(shared{}), nullptr);
+  EXPECT_EQ(*cross(std::make_shared<const std::string>("shared")), "shared");
+  EXPECT_EQ(
+    **cross(std::vector{std::make_shared<const std::string>("a")}).begin(),
+    "a");
+}
+
 TEST(codec, carries_aggregates_field_by_field) {
   expect_same(empty{});
   expect_same(point{1, -0.0});

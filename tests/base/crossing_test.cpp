@@ -272,6 +272,9 @@ TEST(can_cross, refuses_what_means_nothing_in_another_process) {
   EXPECT_FALSE(can_cross<graph>);
   EXPECT_FALSE(can_cross<std::span<int>>);
   EXPECT_FALSE(can_cross<std::shared_ptr<int>>);
+  EXPECT_FALSE(can_cross<std::shared_ptr<const abstract>>);
+  EXPECT_FALSE(can_cross<std::shared_ptr<const int[]>>);
+  EXPECT_FALSE(can_cross<std::shared_ptr<const void>>);
   EXPECT_FALSE(can_cross<std::weak_ptr<int>>);
   EXPECT_FALSE(can_cross<std::function<int()>>);
   EXPECT_FALSE(can_cross<std::any>);

@@ -39,9 +39,21 @@ std::string describe_current_scope() {
                                     : "a thread outside of runnables";
 }
 
-void add_input(internal::task& host, const buffer_core& source,
-               const input_ops& ops, void* subscriber) {
-  host.add_input(source.queue(), ops, subscriber);
+std::size_t add_input(internal::task& host, const buffer_core& source,
+                      const input_ops& ops, void* subscriber) {
+  return host.add_input(source.queue(), ops, subscriber);
+}
+
+void hold_input(internal::task& host, std::size_t number) {
+  host.hold_input(number);
+}
+
+void resume_input(internal::task& host, std::size_t number) {
+  host.resume_input(number);
+}
+
+void await_room(internal::task& host) noexcept {
+  host.await_room();
 }
 
 void require_input(internal::task& host) {

@@ -5,6 +5,7 @@
 #include "puma/buffers/detail/ends.hpp"
 #include "puma/buffers/subscriber.hpp"
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -48,9 +49,16 @@ namespace puma::detail {
 /// Returns who that is, such as `runnable 'squarer'`.
 [[nodiscard]] std::string describe_current_scope();
 
-/// Adds an input, to be called from the host's scope.
-void add_input(internal::task& host, const buffer_core& source,
-               const input_ops& ops, void* subscriber);
+/// Adds an input, to be called from the host's scope. Returns its number.
+std::size_t add_input(internal::task& host, const buffer_core& source,
+                      const input_ops& ops, void* subscriber);
+
+/// Holds an input back, or lets it go on.
+void hold_input(internal::task& host, std::size_t number);
+void resume_input(internal::task& host, std::size_t number);
+
+/// Asks for `on_room`.
+void await_room(internal::task& host) noexcept;
 
 /// Declares that the runnable has inputs, and is wrong without any.
 void require_input(internal::task& host);

@@ -445,6 +445,12 @@ bool supervision::settle_value(supervised& x, actions& out) {
   if (x.values.then == value_policy::action::escalate)
     return false;
   auto& source = *value.source;
+  if (x.values.office && x.values.office->value_type() != *source.ops().type) {
+    log(log_level::error, logger,
+        name_of(x) + ": gives up, because its dead letters are of another type "
+          + "than the values of buffer '" + source.name() + "'");
+    return false;
+  }
   const value_place place{source.ops()};
   const auto taken = source.take_first(place.get());
   if (taken == queue::take_result::none)

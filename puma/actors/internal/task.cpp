@@ -51,6 +51,7 @@ struct task::input {
   void* subscriber;
   std::uint32_t stride = 1;
   bool done = false;                    // its subscriber has had on_complete
+  bool held = false;                    // by the runnable, until it resumes it
   std::unique_ptr<value_keeper> keeper; // if its values may be tried again
   std::uint64_t handled = 0;            // if there is a keeper
 };
@@ -293,8 +294,8 @@ void task::forget(outlet& x) noexcept {
 
 // -- what the runnable declares -----------------------------------------------
 
-void task::add_input(std::shared_ptr<queue> source,
-                     const detail::input_ops& ops, void* subscriber) {
+std::size_t task::add_input(std::shared_ptr<queue> source,
+                            const detail::input_ops& ops, void* subscriber) {
   for (auto& in : inputs_)
     if (&in->end->source() == source.get())
       throw usage_error{"buffer '" + source->name()
@@ -305,8 +306,34 @@ void task::add_input(std::shared_ptr<queue> source,
                   : nullptr;
   inputs_.push_back(std::unique_ptr<input>{
     new input{std::make_unique<inlet>(source, this, std::move(relay)), ops,
-              subscriber, 1, false, std::move(keeper)}});
+              subscriber, 1, false, false, std::move(keeper)}});
   ++open_inputs_;
+  return inputs_.size() - 1;
+}
+
+task::input& task::input_at(std::size_t number) {
+  if (number >= inputs_.size())
+    throw usage_error{describe() + ": has no input with number "
+                      + std::to_string(number)};
+  return *inputs_[number];
+}
+
+void task::hold_input(std::size_t number) {
+  auto& in = input_at(number);
+  in.held = true;
+  // The values behind the one in hand are to stay where they are.
+  if (&in == current_input_)
+    bits_.fetch_or(reshaped, std::memory_order_relaxed);
+}
+
+void task::resume_input(std::size_t number) {
+  input_at(number).held = false;
+}
+
+void task::await_room() noexcept {
+  wants_room_ = true;
+  // The next round of this slice looks for it.
+  bits_.fetch_or(wake::room, std::memory_order_relaxed);
 }
 
 void task::require_input() noexcept {
@@ -492,6 +519,8 @@ task::outcome task::work() {
     if ((bits_.load(std::memory_order_relaxed) & blocked) != 0
         && !drain_outboxes())
       return outcome::idle;
+    if (wants_room_)
+      give_room();
     // What makes values by itself, rather than from others.
     if (draining_ && (source_ || (inputs_.empty() && !outputs_.empty())))
       return end({});
@@ -614,7 +643,7 @@ task::outcome task::service_inputs(slice_clock& clock) {
   for (std::size_t idle = 0; idle < inputs_.size();) {
     next_input_ = next_input_ + 1 < inputs_.size() ? next_input_ + 1 : 0;
     auto& in = *inputs_[next_input_];
-    if (in.done || in.end->idle()) {
+    if (in.done || in.held || in.end->idle()) {
       ++idle;
       continue;
     }
@@ -657,7 +686,7 @@ std::optional<task::outcome> task::service_window(input& in,
       return result;
     if (clock.must_yield(in.stride, bytes / value_size))
       return outcome::again;
-  } while (in.end->next != in.end->limit);
+  } while (in.end->next != in.end->limit && !in.held);
   return std::nullopt;
 }
 
@@ -699,7 +728,7 @@ std::optional<task::outcome> task::service_kept(input& in, slice_clock& clock) {
       return result;
     if (clock.must_yield(in.stride, 1))
       return outcome::again;
-  } while (from.next != from.limit);
+  } while (from.next != from.limit && !in.held);
   return std::nullopt;
 }
 
@@ -746,6 +775,19 @@ bool task::outputs_have_room() {
       return false;
   }
   return true;
+}
+
+void task::give_room() {
+  // Each of them wakes the task.
+  bool any = false;
+  for (auto* x : outputs_)
+    any = x->await_room() || any;
+  if (!any && !outputs_.empty())
+    return;
+  wants_room_ = false;
+  const activity_guard doing{*this, "on_room"};
+  strike("on_room");
+  object_->on_room();
 }
 
 bool task::any_output_live() const {

@@ -123,8 +123,12 @@ class task : public party, public hosted {
 
   // -- for the runnable under this host ---------------------------------------
 
-  void add_input(std::shared_ptr<queue> source, const detail::input_ops& ops,
-                 void* subscriber);
+  /// Returns the number of the input, for the two below.
+  std::size_t add_input(std::shared_ptr<queue> source,
+                        const detail::input_ops& ops, void* subscriber);
+  void hold_input(std::size_t number);
+  void resume_input(std::size_t number);
+  void await_room() noexcept;
   void require_input() noexcept;
   void set_source(source_runnable& x) noexcept;
 
@@ -189,6 +193,8 @@ class task : public party, public hosted {
   outcome service_inputs(slice_clock& clock);
   std::optional<outcome> service_window(input& in, slice_clock& clock);
   outcome service_source(slice_clock& clock);
+  input& input_at(std::size_t number);
+  void give_room();
   bool drain_outboxes() noexcept;
   bool outputs_have_room();
   bool any_output_live() const;
@@ -210,7 +216,7 @@ class task : public party, public hosted {
   static constexpr wake::bits scheduled = 1u << 0;
   static constexpr wake::bits parked = 1u << 1;
   static constexpr wake::bits blocked = 1u << 8;  // an outbox is not empty
-  static constexpr wake::bits reshaped = 1u << 9; // outputs came or went
+  static constexpr wake::bits reshaped = 1u << 9; // ends came, went, or rest
   static constexpr wake::bits signals = wake::data | wake::room | wake::stop
                                         | wake::drain | wake::mail
                                         | wake::change | wake::tick | wake::job
@@ -231,6 +237,7 @@ class task : public party, public hosted {
   bool end_taken_ = false; // by an overridden on_complete
   bool own_error_ = false;
   bool in_job_ = false;
+  bool wants_room_ = false; // the runnable wants `on_room`
   std::atomic<const char*> activity_{"waiting"};
   record_ptr record_;
   std::unique_ptr<runnable> object_;

@@ -109,7 +109,7 @@ struct codec_of<T, kind::optional> {
 
 template <class T>
 struct codec_of<T, kind::pointer> {
-  using element = typename T::element_type;
+  using element = std::remove_const_t<typename T::element_type>;
   static constexpr std::size_t least_bytes = 1;
 
   static void encode(encoder& to, const T& x) {
@@ -121,8 +121,9 @@ struct codec_of<T, kind::pointer> {
   static void decode(decoder& from, T& x) {
     x.reset();
     if (from.number<bool>()) {
-      x.reset(new element());
-      decode_value(from, *x);
+      auto* const object = new element();
+      x.reset(object);
+      decode_value(from, *object);
     }
   }
 };

@@ -130,6 +130,7 @@ constexpr kind kind_of_std(std::string_view name) {
     {"chrono::duration", kind::duration},
     {"chrono::time_point", kind::time_point},
     {"unique_ptr", kind::pointer},
+    {"shared_ptr", kind::pointer},
     {"filesystem::path", kind::path},
     {"filesystem::__cxx11::path", kind::path},
     {"monostate", kind::unit},
@@ -236,9 +237,8 @@ constexpr std::string_view complaint_about() {
   else if constexpr (std_name<T>() == "basic_string_view"
                      || std_name<T>() == "span")
     return "is a view of memory of this process";
-  else if constexpr (std_name<T>() == "shared_ptr"
-                     || std_name<T>() == "weak_ptr")
-    return "shares its object within this process";
+  else if constexpr (std_name<T>() == "weak_ptr")
+    return "refers to an object of this process";
   else if constexpr (std_name<T>() == "function")
     return "holds code of this process";
   else if constexpr (!std_name<T>().empty())
@@ -282,11 +282,29 @@ constexpr bool owns_array(type_list<Element, Deleter>) {
   return std::is_array_v<Element>;
 }
 
+template <class Element>
+constexpr bool owns_array(type_list<Element>) {
+  return std::is_array_v<Element>;
+}
+
+template <class T>
+constexpr std::string_view complaint_about_ownership() {
+  if constexpr (requires { typename T::deleter_type; })
+    return std_name<typename T::deleter_type>() == "default_delete"
+             ? ""
+             : "has a deleter of its own";
+  else
+    return std::is_const_v<typename T::element_type>
+             ? ""
+             : "shares its object within this process: point to a const one";
+}
+
 template <class T>
 constexpr std::string_view complaint_about_pointer() {
   using element = typename T::element_type;
-  if constexpr (std_name<typename T::deleter_type>() != "default_delete")
-    return "has a deleter of its own";
+  if constexpr (constexpr auto why = complaint_about_ownership<T>();
+                !why.empty())
+    return why;
   else if constexpr (owns_array(template_arguments_t<T>{}))
     return "points to an array: use std::vector";
   else if constexpr (!std::is_object_v<element>)
@@ -366,7 +384,7 @@ constexpr auto find_parts() {
   else if constexpr (as == kind::time_point)
     return type_list<typename T::duration>{};
   else if constexpr (as == kind::pointer)
-    return type_list<typename T::element_type>{};
+    return type_list<std::remove_const_t<typename T::element_type>>{};
   else if constexpr (as == kind::string || as == kind::array
                      || as == kind::sequence || as == kind::set
                      || as == kind::optional || as == kind::complex)
@@ -421,6 +439,8 @@ template <class T, class Path>
 constexpr bool find_copyable() {
   if constexpr (!std::is_copy_constructible_v<T>)
     return false;
+  else if constexpr (kind_of<T> == kind::pointer)
+    return true; // it shares its object
   else if constexpr (Path::template has<T> || !own_complaint<T>().empty())
     return true;
   else

@@ -206,6 +206,10 @@ bool is_live(const write_window* x) {
   return end_of(x).live();
 }
 
+std::size_t backlog(const write_window* x) {
+  return end_of(x).backlog();
+}
+
 // -- the subscription's end ---------------------------------------------------
 
 void inlet_deleter::operator()(read_window* x) const noexcept {

@@ -81,6 +81,7 @@ void flush(write_window* x);
 void complete(write_window* x);
 void fail(write_window* x, const failure& error);
 [[nodiscard]] bool is_live(const write_window* x);
+[[nodiscard]] std::size_t backlog(const write_window* x);
 /// Logs that a publisher or subscription was closed twice.
 void closed_twice(std::string_view what);
 

@@ -356,6 +356,10 @@ bool outlet::reserve_or_wait(wake_list& wakes) {
 publish_result outlet::publish_chunked(void* value, bool only_try) {
   if (outbox_count_ != 0)
     return only_try ? publish_result::full : to_outbox(value);
+  if (next != limit) {
+    place(value);
+    return publish_result::accepted;
+  }
   auto& q = *queue_;
   auto& wakes = owner_->pending_wakes();
   queue::guard lock{q.mutex_};
@@ -433,6 +437,30 @@ bool outlet::ensure_room() {
   if (!reserve_or_wait(wakes))
     return false;
   return true;
+}
+
+bool outlet::await_room() {
+  if (next != limit)
+    return true;
+  if (outbox_count_ != 0)
+    return false;
+  wake_list wakes;
+  const queue::guard lock{queue_->mutex_};
+  for (;;) {
+    if (ended_ || queue_->unreachable(*this) || queue_->room() != 0)
+      return true;
+    if (wait_.waiting)
+      return false;
+    wait_.who = owner_;
+    // It may not use the room. Then `flush` passes the wake on, or, where there
+    // is nothing to flush, others are woken as well.
+    if (!chunked_)
+      wait_.wanted = 0;
+    queue_->add_waiter(wait_, wakes);
+    if (queue_->room() == 0)
+      return false;
+    queue_->remove_waiter(wait_); // it came in between
+  }
 }
 
 bool outlet::drain_outbox(wake_list& wakes) noexcept {
@@ -535,6 +563,16 @@ void outlet::fail(const failure& error, wake_list& wakes) {
   ++queue_->completed_;
   if (queue_->ending_ == queue::ending::open)
     queue_->end_with(error, wakes);
+}
+
+std::size_t outlet::backlog() const {
+  const auto own = static_cast<std::size_t>(limit - next) / queue_->ops().size;
+  const queue::guard lock{queue_->mutex_};
+  if (queue_->unreachable(*this))
+    return 0;
+  const auto free = queue_->room() + own;
+  const auto capacity = queue_->capacity();
+  return (free < capacity ? capacity - free : 0) + outbox_count_;
 }
 
 bool outlet::live() const {

@@ -49,6 +49,11 @@ class outlet : public detail::write_window {
   /// and then arms the owner once that changes.
   bool ensure_room();
 
+  /// Returns whether a value could be published now without the outbox, or
+  /// would be refused as `closed`; otherwise the owner is armed once that is
+  /// so.
+  bool await_room();
+
   /// Moves as much of the outbox as has room to the queue. Returns whether the
   /// outbox is empty; otherwise the owner is armed once there is room.
   bool drain_outbox(wake_list& wakes) noexcept;
@@ -56,6 +61,10 @@ class outlet : public detail::write_window {
   /// Ends this publisher's stream; everything unflushed goes before the end.
   void complete(wake_list& wakes);
   void fail(const failure& error, wake_list& wakes);
+
+  /// Returns how many places are taken, as far as this process knows, and how
+  /// many values wait for one in the outbox. 0 when the stream has ended.
+  [[nodiscard]] std::size_t backlog() const;
 
   /// Returns whether values published here can still reach anyone.
   [[nodiscard]] bool live() const;
