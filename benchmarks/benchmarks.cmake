@@ -19,6 +19,7 @@ puma_bench_program(
   puma_bench/options.cpp
   puma_bench/pipe3.cpp
   puma_bench/pool.cpp
+  puma_bench/pipeline.cpp
   puma_bench/report.cpp
   puma_bench/restart.cpp
   puma_bench/ring.cpp
@@ -44,6 +45,8 @@ if(CMAKE_BUILD_TYPE MATCHES "^Rel")
     pipe3_1k
     pipe3_1m
     pipe3_i64_supervised
+    pipeline_i64
+    batch_i64
     fan4_i64
     fan4_copies
     fan4_shared

@@ -145,3 +145,13 @@ puma_example(
   EXPECT
   "^2 3 5 7 11 13 17 19 23 29 31 37 41 43 47\ncomputed in 4 processes\nfailed after 4: not a number$"
 )
+
+puma_example(
+  190_batch_and_throttle
+  EXPECT "^a batch of 4, a batch of 4, a batch of 2\ntook at least 20 ms$")
+
+puma_example(
+  210_pipeline
+  EXPECT
+  "^words: 10, longest: pipeline\npipeline: 2 problems\n- 2 stages have the name 'again'\n- buffer 'texts': several stages read from it .'again', 'again'., "
+)

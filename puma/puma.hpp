@@ -4,6 +4,7 @@
 
 /// Everything that an application needs.
 
+#include "puma/actors/batcher.hpp"
 #include "puma/actors/command_driven_runnable.hpp"
 #include "puma/actors/dead_letter.hpp"
 #include "puma/actors/distributor.hpp"
@@ -27,6 +28,7 @@
 #include "puma/actors/source_runnable.hpp"
 #include "puma/actors/supervision_event.hpp"
 #include "puma/actors/supervision_policy.hpp"
+#include "puma/actors/throttler.hpp"
 #include "puma/actors/value_policy.hpp"
 #include "puma/attributes/child_only.hpp"
 #include "puma/attributes/copied.hpp"
@@ -41,8 +43,11 @@
 #include "puma/environments/executor.hpp"
 #include "puma/environments/main.hpp"
 #include "puma/environments/pool.hpp"
+#include "puma/environments/pipeline.hpp"
+#include "puma/environments/pipeline_runner.hpp"
 #include "puma/environments/process_environment.hpp"
 #include "puma/environments/runtime.hpp"
+#include "puma/environments/stages.hpp"
 #include "puma/environments/supervisor_environment.hpp"
 #include "puma/environments/thread_environment.hpp"
 #include "puma/logging/log.hpp"

@@ -98,6 +98,7 @@ puma_compile_fail(
 add_library(
   environment_tests OBJECT
   actors/backpressure_test.cpp
+  actors/batcher_test.cpp
   actors/caf_test.cpp
   actors/calls_test.cpp
   actors/dedicated_test.cpp
@@ -116,6 +117,7 @@ add_library(
   actors/several_publishers_test.cpp
   actors/source_test.cpp
   actors/stopping_test.cpp
+  actors/throttler_test.cpp
   actors/ticks_test.cpp
   actors/values_test.cpp
   attributes/attributes_test.cpp
@@ -123,6 +125,7 @@ add_library(
   environments/executor_test.cpp
   environments/join_test.cpp
   environments/pool_test.cpp
+  environments/pipeline_test.cpp
   environments/shared_test.cpp
   environments/shutdown_test.cpp
   environments/supervision_test.cpp
@@ -135,7 +138,8 @@ puma_test(
   virtual_environment_test
   LABEL unit
   SOURCES $<TARGET_OBJECTS:environment_tests> support/environments_virtual.cpp
-          actors/pausing_test.cpp actors/restarts_test.cpp
+          actors/batching_test.cpp actors/pausing_test.cpp
+          actors/restarts_test.cpp actors/throttling_test.cpp
           actors/ticking_test.cpp environments/pool_growth_test.cpp)
 
 puma_test(
@@ -180,6 +184,51 @@ foreach(
   set_tests_properties(main.${case} PROPERTIES LABELS process TIMEOUT 60)
 endforeach()
 
+# -- pipelines -----------------------------------------------------------------
+
+puma_compile_fail(
+  a_pipeline_needs_a_source compile_fail/pipeline_without_source.cpp
+  "error: static assertion failed: pipeline: has no source")
+puma_compile_fail(
+  a_pipeline_needs_a_sink compile_fail/pipeline_without_sink.cpp
+  "error: static assertion failed: pipeline: nobody consumes the values")
+puma_compile_fail(
+  a_pipeline_needs_stages compile_fail/pipeline_without_stages.cpp
+  "error: static assertion failed: pipeline: there is nothing in it")
+puma_compile_fail(
+  a_pipeline_ends_at_its_sink compile_fail/pipeline_after_sink.cpp
+  "error: static assertion failed: pipeline: nothing can follow a stage")
+puma_compile_fail(
+  a_pipeline_has_one_source compile_fail/pipeline_second_source.cpp
+  "error: static assertion failed: pipeline: a source can only stand")
+puma_compile_fail(
+  a_pipeline_refuses_transforms_of_other_types compile_fail/pipeline_transform_type.cpp
+  "error: static assertion failed: pipeline: the function of transform does not")
+puma_compile_fail(
+  a_pipeline_refuses_transforms_to_nothing compile_fail/pipeline_transform_of_nothing.cpp
+  "error: static assertion failed: pipeline: the function of transform returns")
+puma_compile_fail(
+  a_pipeline_refuses_filters_that_give_no_bool compile_fail/pipeline_filter_type.cpp
+  "error: static assertion failed: pipeline: the function of filter must")
+puma_compile_fail(
+  a_pipeline_refuses_flat_maps_that_give_no_range compile_fail/pipeline_flat_map_type.cpp
+  "error: static assertion failed: pipeline: the function of flat_map must")
+puma_compile_fail(
+  a_pipeline_refuses_sinks_of_other_types compile_fail/pipeline_for_each_type.cpp
+  "error: static assertion failed: pipeline: the function of for_each does")
+puma_compile_fail(
+  a_pipeline_refuses_sources_that_give_no_optional compile_fail/pipeline_generate_type.cpp
+  "error: static assertion failed: pipeline: the function of generate must")
+puma_compile_fail(
+  a_pipeline_refuses_buffers_of_other_types compile_fail/pipeline_buffer_type.cpp
+  "error: static assertion failed: pipeline: the buffer is not one")
+puma_compile_fail(
+  a_pipeline_refuses_to_merge_other_types compile_fail/pipeline_merge_types.cpp
+  "error: static assertion failed: pipeline: all branches of merge")
+puma_compile_fail(
+  a_pipeline_refuses_classes_of_other_types compile_fail/pipeline_class_type.cpp
+  "error: static assertion failed: pipeline: the runnable of stage has no")
+
 # -- processes -----------------------------------------------------------------
 
 puma_test(launcher_test LABEL process OWN_MAIN SOURCES
@@ -210,6 +259,7 @@ puma_test(
           processes/monitor_test.cpp
           processes/pool_test.cpp
           processes/primitives_test.cpp
+          processes/pipeline_test.cpp
           processes/restarts_test.cpp
           processes/routing_test.cpp
           processes/runner_test.cpp

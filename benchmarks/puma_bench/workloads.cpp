@@ -23,6 +23,8 @@ constexpr std::array table{
   workload{"pipe3_1k", 300'000, kib, &run_pipe3_blocks},
   workload{"pipe3_1m", 3000, kib* kib, &run_pipe3_blocks},
   workload{"pipe3_i64_supervised", 1'000'000, 0, &run_pipe3_supervised},
+  workload{"pipeline_i64", 1'000'000, 0, &run_pipeline},
+  workload{"batch_i64", 1'000'000, 0, &run_batches},
   workload{"fan4_i64", 1'000'000, 0, &run_fan4},
   workload{"fan4_copies", 1'000'000, 0, &run_multicast_copies},
   workload{"fan4_shared", 300'000, kib, &run_multicast_shared},

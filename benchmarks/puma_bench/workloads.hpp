@@ -70,6 +70,11 @@ measurement run_pipe3_supervised(const settings& given);
 measurement run_restart(const settings& given);
 measurement run_across_restart(const settings& given);
 
+/// As the first, from functions and by the pipeline builder; and with a
+/// batcher, and what takes its batches apart, in place of the processor.
+measurement run_pipeline(const settings& given);
+measurement run_batches(const settings& given);
+
 /// One source that publishes each integer to four sinks.
 measurement run_fan4(const settings& given);
 

@@ -31,6 +31,10 @@ class pool_core;
 struct supervisor_node;
 } // namespace internal
 
+namespace detail {
+struct environment_access;
+} // namespace detail
+
 /// Says that a runnable gets a thread of its own. Only there may its hooks
 /// block.
 struct dedicated_t {};
@@ -223,6 +227,7 @@ class environment {
  private:
   friend class internal::pool_core;
   friend class supervisor_environment;
+  friend struct detail::environment_access;
 
   runner prepare(bool own_thread, detail::recipe_ptr recipe) const {
     return prepare(own_thread, std::move(recipe), nullptr);

@@ -36,6 +36,26 @@ void collect_buffers(std::vector<buffer_core_ptr>&, const T&) {
   // Not a buffer.
 }
 
+/// Says why a buffer among the arguments cannot go to another process, which
+/// does not depend on its handle.
+template <class T>
+std::string buffer_obstacle(const buffer<T>& x) {
+  auto why = crossing_obstacle<T>();
+  return why.empty()
+           ? why
+           : "the values of buffer '" + std::string{x.name()} + "': " + why;
+}
+
+template <class T>
+std::string buffer_obstacle(const std::vector<buffer<T>>& xs) {
+  return xs.empty() ? std::string{} : buffer_obstacle(xs.front());
+}
+
+template <class T>
+std::string buffer_obstacle(const T&) {
+  return {}; // not a buffer
+}
+
 /// As what an argument of `run` is kept: a string literal as a string, because
 /// pointers do not cross.
 template <class T>
@@ -179,7 +199,14 @@ class constructing_recipe final : public recipe {
   }
 
   std::string obstacle() const override {
-    return first_obstacle({argument<Args>::obstacle()...});
+    if (auto why = first_obstacle({argument<Args>::obstacle()...});
+        !why.empty())
+      return why;
+    return std::apply(
+      [](const auto&... xs) {
+        return first_obstacle({buffer_obstacle(xs)...});
+      },
+      args_);
   }
 
   std::optional<crossing_key> encode(encoder& to) const override {

@@ -66,6 +66,11 @@ queue::~queue() {
     notify_(*this, event::after_end, stats_.after_end);
 }
 
+bool queue::is_subscribed() const {
+  const guard lock{mutex_};
+  return inlet_ != nullptr || subscribed_elsewhere_;
+}
+
 buffer_stats queue::stats() const {
   const guard lock{mutex_};
   auto result = stats_;

@@ -93,6 +93,9 @@ class queue : public std::enable_shared_from_this<queue> {
 
   [[nodiscard]] buffer_stats stats() const;
 
+  /// Returns whether somebody receives, here or in another process.
+  [[nodiscard]] bool is_subscribed() const;
+
   /// Returns the most values that one chunk holds.
   [[nodiscard]] std::uint32_t chunk_limit() const noexcept {
     return chunk_limit_;

@@ -190,18 +190,10 @@ class home_node::group final : public run_starter {
       shared_(options.workers) {}
 
   void check(const run_record& x) const override {
-    const auto fail = [&](const std::string& why) {
+    if (const auto why = x.recipe->obstacle(); !why.empty())
       throw usage_error{"runnable '" + x.recipe->name()
                         + "': cannot go to another process: " + why
                         + "; or run it in a thread_environment"};
-    };
-    if (const auto why = x.recipe->obstacle(); !why.empty())
-      fail(why);
-    for (auto& buffer : x.recipe->buffers) {
-      const auto& q = *buffer->queue();
-      if (const auto why = q.ops().obstacle(); !why.empty())
-        fail("the values of buffer '" + q.name() + "': " + why);
-    }
   }
 
   void give_up(const std::shared_ptr<run_record>& x,

@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "puma/environments/pipeline.hpp"
+
+#include <optional>
+#include <string>
+
+void build(const puma::environment& env) {
+  auto p = puma::pipeline(env)
+           | puma::generate("read", [] { return std::optional<int>{}; })
+           | puma::to(env.make_buffer<std::string>("texts", 4));
+}
