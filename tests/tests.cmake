@@ -228,6 +228,14 @@ puma_compile_fail(
 puma_compile_fail(
   a_pipeline_refuses_classes_of_other_types compile_fail/pipeline_class_type.cpp
   "error: static assertion failed: pipeline: the runnable of stage has no")
+puma_compile_fail(
+  a_pipeline_refuses_branches_of_different_ends
+  compile_fail/pipeline_branch_types.cpp
+  "error: static assertion failed: pipeline: either all branches")
+puma_compile_fail(
+  a_pipeline_refuses_to_copy_what_cannot_be_copied
+  compile_fail/pipeline_multicast_of_move_only.cpp
+  "error: static assertion failed: pipeline: multicast copies")
 
 # -- processes -----------------------------------------------------------------
 

@@ -75,7 +75,7 @@ void runnable::pause_ticks() {
 
 void runnable::await_room() {
   check_scope("await_room");
-  detail::await_room(host_);
+  detail::await_room(*host_);
 }
 
 std::uint64_t runnable::missed_ticks() const {

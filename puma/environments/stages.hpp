@@ -148,6 +148,20 @@ template <detail::pipeline_item... Branches>
     std::tuple<Branches...>{std::move(branches)...}};
 }
 
+/// Copies each value to every branch; the slowest one sets the pace. Either all
+/// branches consume their values, and the line ends; or all have values of one
+/// type at their end, and the line goes on with those of all of them, in the
+/// order in which they come. A branch may consist of `to(buffer)` alone.
+///
+///     … | multicast("copy", filter("big", f) | for_each("alarm", g),
+///                           for_each("store", h))
+template <detail::pipeline_item... Branches>
+[[nodiscard]] auto multicast(std::string name, Branches... branches) {
+  static_assert(sizeof...(Branches) != 0, "multicast: needs branches");
+  return detail::fan_item<detail::multicast_fan, Branches...>{
+    std::move(name), {}, std::tuple<Branches...>{std::move(branches)...}};
+}
+
 /// Several whole lines, from a source to a sink, that are checked, started and
 /// owned together. They meet in buffers: `… | to(x)` and `from(x) | …`.
 template <detail::pipeline_item... Lines>

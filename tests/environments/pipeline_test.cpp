@@ -304,6 +304,65 @@ TEST_P(a_pipeline, has_lines_that_meet_in_a_buffer) {
   EXPECT_THAT(seen.entries(), UnorderedElementsAre(1, 2, 10, 20));
 }
 
+TEST_P(a_pipeline, copies_values_to_branches) {
+  numbers big;
+  auto p = puma::pipeline(env()) | puma::generate("count", count_to(3))
+           | puma::multicast(
+             "copy",
+             puma::filter("big", [](int x) { return x > 1; })
+               | puma::for_each("keep big", [big](int x) { big.add(x); }),
+             puma::to(out), keep());
+
+  auto running = p.run();
+  running.join();
+
+  EXPECT_THAT(big.entries(), ElementsAre(2, 3));
+  EXPECT_THAT(seen.entries(), ElementsAre(1, 2, 3));
+  EXPECT_THAT(rest_of(out), ElementsAre(1, 2, 3));
+}
+
+TEST_P(a_pipeline, goes_on_with_the_results_of_its_branches) {
+  auto p = puma::pipeline(env()) | puma::generate("count", count_to(2))
+           | puma::multicast(
+             "copy", puma::transform("twice", twice),
+             puma::transform("negate", [](int x) { return -x; }))
+           | keep();
+
+  auto running = p.run();
+  running.join();
+
+  EXPECT_THAT(seen.entries(), UnorderedElementsAre(2, 4, -1, -2));
+}
+
+TEST_P(a_pipeline, refuses_branches_that_are_one_buffer) {
+  auto p = puma::pipeline(env()) | puma::from(in)
+           | puma::multicast("copy", puma::to(out), puma::to(out));
+
+  EXPECT_EQ(usage_error_text([&] { auto x = p.run(); }),
+            "pipeline: stage 'copy': several of its branches are buffer 'out'");
+}
+
+TEST_P(a_pipeline, goes_round_in_a_loop_from_a_branch) {
+  auto again = env().make_buffer<int>("again", 16);
+  auto p = puma::pipeline(env()) | puma::from(in)
+           | puma::transform("enter", [](int x) { return x; })
+           | puma::feedback(again)
+           | puma::multicast(
+             "copy",
+             puma::filter("even", [](int x) { return x % 2 == 0; })
+               | puma::transform("halve", [](int x) { return x / 2; })
+               | puma::to(again),
+             puma::filter("odd", [](int x) { return x % 2 != 0; })
+               | puma::to(out));
+
+  auto running = p.run();
+  publish_all(in, 12, 12);
+  auto results = out.subscribe();
+  EXPECT_EQ(results.next(), 3);
+  running.stop();
+  running.join();
+}
+
 TEST_P(a_pipeline, consists_of_several_lines) {
   auto p = puma::pipeline(env())
            | puma::lines(puma::generate("count", count_to(3)) | puma::to(out),

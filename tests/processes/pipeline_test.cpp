@@ -130,6 +130,20 @@ TEST_P(pipelines, merge_lines_wherever_they_run) {
   EXPECT_THAT(found, ElementsAre(-3, -2, -1, 1, 2, 3));
 }
 
+TEST_P(pipelines, copy_values_to_branches_wherever_they_run) {
+  auto p = puma::pipeline(env()) | puma::generate("count", count_to(2))
+           | puma::multicast(
+             "copy", puma::transform("ten", [](int x) { return 10 * x; }),
+             puma::transform("negate", [](int x) { return -x; }))
+           | puma::to(out);
+
+  auto running = p.run();
+
+  auto found = read_all(out);
+  std::ranges::sort(found);
+  EXPECT_THAT(found, ElementsAre(-2, -1, 10, 20));
+}
+
 TEST_P(pipelines, hand_on_errors_wherever_they_run) {
   auto p = puma::pipeline(env()) | puma::generate("count", count_to(5))
            | puma::transform("fail",

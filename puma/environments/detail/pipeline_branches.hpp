@@ -2,9 +2,9 @@
 
 #pragma once
 
+#include "puma/actors/multicaster.hpp"
 #include "puma/environments/detail/pipeline_items.hpp"
 
-#include <array>
 #include <cstddef>
 #include <optional>
 #include <string>
@@ -190,6 +190,25 @@ class fan_item final : public stage_item<fan_item<Fan, Branches...>> {
 
   Fan fan_;
   std::tuple<Branches...> branches_;
+};
+
+struct multicast_fan {
+  template <class T>
+  static constexpr bool fits() {
+    constexpr bool ok = can_copy<T>;
+    static_assert(ok,
+                  "pipeline: multicast copies the values of the stage "
+                  "before, which cannot be copied; send them as "
+                  "std::shared_ptr<const T>");
+    return ok;
+  }
+
+  template <class T>
+  stage_host make(stage_place place, const std::string& name,
+                  const buffer<T>& in,
+                  const std::vector<buffer<T>>& outputs) && {
+    return place.make_of<multicaster<T>>(name, in, outputs);
+  }
 };
 
 } // namespace puma::detail
