@@ -66,13 +66,15 @@ measurement run_multicast(const settings& given, Items items) {
   return {.items = given.items, .seconds = result.seconds()};
 }
 
-/// Increments `x`, after a chain of so many dependent multiplications.
+/// Increments `x`, after a chain of so many multiplications, each of which
+/// needs the one before.
 template <unsigned Multiplications>
 std::int64_t work_on(std::int64_t x) {
   auto state = static_cast<std::uint64_t>(x) | 1u;
   for (unsigned i = 0; i != Multiplications; ++i)
-    state *= 6364136223846793005u; // stays odd
-  return x + static_cast<std::int64_t>(state & 1u);
+    state = (state ^ (state >> 32u)) * 6364136223846793005u;
+  // The compiler does not know that it never gets there.
+  return state == 0 ? 0 : x + 1;
 }
 
 } // namespace

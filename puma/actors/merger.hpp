@@ -85,13 +85,15 @@ class merger : public multi_buffer_servicing_runnable {
   void pass_turn(one_input& from) {
     if (from.place != turn_)
       return;
-    hold_input(turn_);
     for (auto n = in_turn_.size(); n != 0; --n) {
       turn_ = turn_ + 1 < in_turn_.size() ? turn_ + 1 : 0;
       if (in_turn_[turn_].is_open)
         break;
     }
-    resume_input(turn_);
+    if (turn_ != from.place) {
+      hold_input(from.place);
+      resume_input(turn_);
+    }
   }
 
   publisher<T> out_;

@@ -40,6 +40,7 @@ class parallel_recipe {
   /// function is to run.
   template <class Adopt, class Here, class There>
   [[nodiscard]] runner_group assemble(Adopt adopt, Here here, There there) && {
+    std::vector<detail::buffer_core_ptr> all;
     const auto inner = [&]<class T>(const std::string& side, std::size_t i,
                                     const buffer<T>& like) {
       // Together they have room for as many values as the buffer outside.
@@ -47,6 +48,7 @@ class parallel_recipe {
                                            + std::to_string(i + 1),
                                          (like.capacity() + n_ - 1) / n_};
       adopt(result.shared_core());
+      all.push_back(result.shared_core());
       return result;
     };
     std::vector<buffer<detail::numbered<In>>> before;
@@ -66,7 +68,8 @@ class parallel_recipe {
     detail::stop_switch others{members};
     members.push_back(here(recipe_for<detail::ordering<Out>>(
       name_ + ".out", after, out_, std::move(others))));
-    return {"parallel_transform '" + name_ + "'", std::move(members)};
+    return {"parallel_transform '" + name_ + "'", std::move(members),
+            std::move(all)};
   }
 
  private:

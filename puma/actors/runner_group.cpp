@@ -38,15 +38,17 @@ std::chrono::nanoseconds time_until(internal::time_point deadline) {
 
 } // namespace
 
-runner_group::runner_group(std::string name,
-                           std::vector<runner> members) noexcept
+runner_group::runner_group(std::string name, std::vector<runner> members,
+                           std::vector<detail::buffer_core_ptr> inner) noexcept
   : name_(std::move(name)),
+    inner_(std::move(inner)),
     members_(std::move(members)) {}
 
 runner_group& runner_group::operator=(runner_group&& other) noexcept {
   if (this != &other) {
     stop_members();
     members_ = std::move(other.members_);
+    inner_ = std::move(other.inner_);
     name_ = std::move(other.name_);
   }
   return *this;

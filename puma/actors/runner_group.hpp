@@ -4,6 +4,7 @@
 
 #include "puma/actors/runner.hpp"
 #include "puma/base/failure.hpp"
+#include "puma/buffers/detail/ends.hpp"
 
 #include <chrono>
 #include <memory>
@@ -40,8 +41,10 @@ class runner_group {
   runner_group() noexcept = default;
 
   /// The members are started in this order. `name` says kind and name, such as
-  /// `parallel_transform 'score'`.
-  runner_group(std::string name, std::vector<runner> members) noexcept;
+  /// `parallel_transform 'score'`. `inner` are the buffers between them, which
+  /// live as long as the group.
+  runner_group(std::string name, std::vector<runner> members,
+               std::vector<detail::buffer_core_ptr> inner = {}) noexcept;
 
   runner_group(runner_group&&) noexcept = default;
   runner_group& operator=(runner_group&& other) noexcept;
@@ -86,7 +89,8 @@ class runner_group {
   void stop_members() noexcept;
 
   std::string name_;
-  std::vector<runner> members_;
+  std::vector<detail::buffer_core_ptr> inner_;
+  std::vector<runner> members_; // go first
 };
 
 } // namespace puma

@@ -146,7 +146,6 @@ class ordering final : public multi_buffer_servicing_runnable {
   }
 
   void go_on(branch& from) {
-    hold_input(from.place);
     for (;;) {
       ++next_;
       turn_ = turn_ + 1 < branches_.size() ? turn_ + 1 : 0;
@@ -157,7 +156,10 @@ class ordering final : public multi_buffer_servicing_runnable {
           x.early.reset();
         }
       } else if (x.is_open) {
-        resume_input(turn_);
+        if (&x != &from) {
+          hold_input(from.place);
+          resume_input(turn_);
+        }
         return;
       } else if (open_ == 0 && !has_early()) {
         return;

@@ -463,11 +463,25 @@ bool outlet::await_room() {
   }
 }
 
+std::uint64_t outlet::drop_outbox() noexcept {
+  auto& q = *queue_;
+  while (!outbox_.empty()) {
+    auto* x = outbox_.pop_front();
+    if (const auto n = x->count(); n != 0)
+      q.ops_.destroy(x->at(x->begin, q.ops_), n);
+    x->begin = x->end = 0;
+    q.recycle(x);
+  }
+  const auto result = std::exchange(outbox_count_, 0);
+  q.stats_.dropped_newest += result;
+  return result;
+}
+
 bool outlet::drain_outbox(wake_list& wakes) noexcept {
   if (outbox_count_ == 0)
     return true;
   auto& q = *queue_;
-  const queue::guard lock{q.mutex_};
+  queue::guard lock{q.mutex_};
   if (q.unreachable(*this)) {
     while (!outbox_.empty()) {
       auto* x = outbox_.pop_front();
@@ -499,8 +513,12 @@ bool outlet::drain_outbox(wake_list& wakes) noexcept {
       if (auto* left = q.append(x, wakes))
         q.recycle(left);
     }
+    // What waited for the first places only, and is dropped otherwise.
+    const auto dropped = drops() && !q.opening_ ? drop_outbox() : 0;
     if (outbox_count_ == 0) {
       q.wake_waiters(wakes);
+      if (dropped != 0)
+        q.report_drops(queue::event::dropped_newest, dropped, lock);
       return true;
     }
     if (wait_.waiting)

@@ -100,6 +100,9 @@ class outlet : public detail::write_window {
   publish_result publish_chunked(void* value, bool only_try);
   publish_result to_outbox(void* value);
   publish_result refuse(queue::guard& lock);
+  [[nodiscard]] bool drops() const noexcept {
+    return policy_ == policy::warn || policy_ == policy::drop_newest;
+  }
   void place(void* value) noexcept;
   void register_output_block();
 
@@ -109,6 +112,7 @@ class outlet : public detail::write_window {
   void return_credit(wake_list& wakes) noexcept;
   void discard(chunk* x, bool behind_error) noexcept;
   void got_room() noexcept;
+  std::uint64_t drop_outbox() noexcept;
   bool reserve(wake_list& wakes);
   bool reserve_or_wait(wake_list& wakes);
   void hand_over_everything(wake_list& wakes) noexcept;

@@ -273,6 +273,8 @@ void port::on_grant(bytes body) {
     q.opening_ = false;
     q.recalled_ = false;
     q.wake_waiters(wakes);
+  } else if (std::exchange(q.opening_, false)) {
+    q.wake_all_waiters(wakes); // those who would rather drop than wait
   }
   wakes.add(*this, wake::room);
 }

@@ -52,6 +52,7 @@ inline failure take_failure(port::bytes from) {
 struct port::link_end {
   carrier_ptr from;
   bool open = false;
+  bool answered = false;     // since it was opened
   bool recall_sent = false;  // idle places are on their way back
   std::uint64_t opening = 0; // as its `open` said
   std::uint64_t lent = 0;    // places of the queue that are reserved for it

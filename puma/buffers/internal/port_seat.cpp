@@ -129,7 +129,13 @@ std::uint64_t port::share_of(const link_end& x,
 void port::grant(link_end& x, std::uint64_t share,
                  std::vector<small_frame>& out, wake_list& wakes) {
   const auto places = lend(x, share, wakes);
-  bool tell = places != 0;
+  // Whoever drops what has no room waits to hear that there is none, unless
+  // places that others have may come back.
+  const bool refuses = !x.answered && queue_->room() == 0
+                       && std::none_of(
+                         links_.begin(), links_.end(),
+                         [](const auto& y) { return y->lent != 0; });
+  bool tell = places != 0 || refuses;
   // Look again after it has been made sure that consuming more is told.
   for (int tries = 0; tries != 2; ++tries) {
     const auto done = consumed();
@@ -145,6 +151,7 @@ void port::grant(link_end& x, std::uint64_t share,
   }
   if (!tell)
     return;
+  x.answered = true;
   x.bytes_told = x.bytes_consumed;
   out.emplace_back(x.from, link_frame::grant,
                    grant_head{x.opening, places, x.bytes_consumed});
@@ -227,6 +234,7 @@ void port::on_open(const carrier_ptr& from, bytes body) {
   if (x.open)
     throw error{"buffer '" + q.name_ + "': opened twice"};
   x.open = true;
+  x.answered = false;
   x.opening = head.opening;
   x.sequence = 0;
   x.batches.clear();
