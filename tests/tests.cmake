@@ -131,6 +131,7 @@ add_library(
   environments/supervision_test.cpp
   testing/fault_script_test.cpp)
 target_include_directories(environment_tests PRIVATE "${PROJECT_SOURCE_DIR}")
+target_precompile_headers(environment_tests PRIVATE ${puma_test_headers})
 target_link_libraries(environment_tests PRIVATE puma::puma puma::caf
                                                 puma_options GTest::gmock)
 
@@ -276,6 +277,8 @@ puma_test(
           processes/system_test.cpp
           processes/values_test.cpp
   LIBRARIES shared_stage)
+target_precompile_headers(process_environment_test PRIVATE
+                          ${puma_test_headers})
 
 # Recipes must survive what drops unreferenced parts of a program.
 foreach(how IN ITEMS gc_sections lto)

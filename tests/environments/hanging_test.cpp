@@ -69,12 +69,13 @@ TEST_P(hanging, is_named_by_a_shutdown_for_which_the_destructor_does_not_wait) {
   auto out = env().make_buffer<int>("out", 8);
   // It outlives the test: the runnable may still be in its hook then.
   const auto let_go = std::make_shared<gate>();
-  auto x = run<stage>("stuck", in, std::vector{out},
-                      script{.on_value = [this, let_go](stage& self, int& x) {
-                        self.outs.publish(x); // does not leave before the end
-                        entered.open();
-                        let_go->pass();
-                      }});
+  auto x = run<stage>(
+    "stuck", in, std::vector{out},
+    script{.on_value = [this, let_go](stage& self, int& value) {
+      self.outs.publish(value); // does not leave before the end
+      entered.open();
+      let_go->pass();
+    }});
   auto reader = out.subscribe();
   publish_all(in, 1, 3);
   entered.pass();
