@@ -76,14 +76,14 @@ TEST_P(attributes, make_a_child_that_does_the_work_of_its_parent) {
 
   EXPECT_THAT(rest_of(out), ElementsAre(3, 6, 9));
   x.join();
-  EXPECT_EQ(x.name(), "scoped");
+  EXPECT_EQ(x.name(), "runnable 'scoped'");
 }
 
 TEST_P(attributes, keep_streams_open_that_the_child_will_publish_to) {
   auto x = env().make(parent);
   auto other = out.open_publisher();
-  other.complete();
   x.start();
+  other.complete();
   stream_all(in, 1, 2);
 
   EXPECT_THAT(rest_of(out), ElementsAre(1, 2));

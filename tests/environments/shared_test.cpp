@@ -109,11 +109,13 @@ TEST_P(shared, event_wakes_who_waits_also_if_it_is_cleared_at_once) {
     self.stop();
   });
 
-  EXPECT_TRUE(eventually([&] {
+  const auto pulse = [&] {
     go.set();
     go.clear();
     return !x.is_alive();
-  }));
+  };
+  // Under the virtual clock it is asked once, before the runnable goes on.
+  EXPECT_TRUE(eventually(pulse) || eventually(pulse));
 }
 
 TEST_P(shared, handles_that_denote_nothing_cannot_be_used) {
