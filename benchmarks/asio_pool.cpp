@@ -41,6 +41,6 @@ int main(int argc, char** argv) {
   }
   std::printf(
     "{\"peer\":\"asio-thread-pool\",\"workload\":\"pool\","
-    "\"items\":%lld,\"threads\":%zu,\"seconds\":%.6f,\"rate\":%.0f}\n",
+    "\"items\":%lld,\"threads\":%zu,\"seconds\":%.6f,\"items_per_s\":%.0f}\n",
     count, workers, took.count(), static_cast<double>(count) / took.count());
 }
