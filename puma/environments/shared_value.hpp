@@ -93,7 +93,7 @@ class shared_value {
   }
 
   [[nodiscard]] std::atomic<T>& at() const {
-    if (!at_) [[unlikely]]
+    if (!state_) [[unlikely]]
       detail::throw_no_primitive("shared value");
     return *at_;
   }

@@ -245,6 +245,7 @@ void task::wait(time_point deadline) {
     if ((seen & reasons) != 0) {
       // Which inputs the data is for is sorted out at the next slice.
       bits_.fetch_and(~(reasons & ~wake::data), std::memory_order_acq_rel);
+      room_taken_ = room_taken_ || (wants_room_ && (seen & wake::room) != 0);
       if ((seen & wake::data) != 0) {
         bits_.fetch_and(~wake::data, std::memory_order_acq_rel);
         for (auto& in : inputs_)
@@ -405,6 +406,8 @@ task::outcome task::run_slice() {
       take_signals(bits_.fetch_and(~signals, std::memory_order_acq_rel));
       if (was_constructed_ || construct())
         result = work();
+      if (std::exchange(room_taken_, false))
+        bits_.fetch_or(wake::room, std::memory_order_relaxed);
       if (result != outcome::ended)
         pause();
       if (ticker_)
@@ -695,12 +698,12 @@ std::optional<task::outcome> task::service_kept(input& in, slice_clock& clock) {
   auto& released = from.released();
   const auto value_size = from.source().ops().size;
   do {
-    if (in.keeper)
-      in.keeper->keep(from.next);
     auto* const value = from.next;
     // One by one: so that it is known which one failed.
     auto* const limit = std::exchange(from.limit, value + value_size);
     try {
+      if (in.keeper)
+        in.keeper->keep(value);
       strike(value_activity);
       in.ops.service(in.subscriber, from, 1, released, bits_, attention);
     } catch (...) {

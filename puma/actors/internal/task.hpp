@@ -238,6 +238,7 @@ class task : public party, public hosted {
   bool own_error_ = false;
   bool in_job_ = false;
   bool wants_room_ = false; // the runnable wants `on_room`
+  bool room_taken_ = false; // a hook that waited had the wake for that
   std::atomic<const char*> activity_{"waiting"};
   record_ptr record_;
   std::unique_ptr<runnable> object_;

@@ -320,9 +320,16 @@ pipeline_runner pipeline_plan::make_stages() {
       problems_.emplace_back(error.what());
     }
   }
-  for (std::size_t i = 0; i != edges_.size(); ++i)
-    if (root(i) == i && edges_[i]->from.size() > 1)
+  // One of several publishers may end before another one has started.
+  for (std::size_t i = 0; i != edges_.size(); ++i) {
+    if (root(i) != i || !edges_[i]->core())
+      continue;
+    std::size_t publishers = 0;
+    for (std::size_t stage = 0; stage != stages_.size(); ++stage)
+      publishers += publishes(stage, i) ? 1 : 0;
+    if (publishers > 1)
       result.held_open_.push_back(edges_[i]->core());
+  }
   return result;
 }
 

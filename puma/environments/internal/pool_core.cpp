@@ -13,6 +13,7 @@
 
 #include <algorithm>
 #include <exception>
+#include <limits>
 #include <thread>
 #include <utility>
 
@@ -48,6 +49,8 @@ pool_options completed(const std::string& name, pool_options x) {
     throw usage_error{"pool '" + name + "': idle_time must be positive"};
   if (x.drain.count() < 0)
     throw usage_error{"pool '" + name + "': drain must not be negative"};
+  // So that sums with it do not wrap.
+  x.backlog = std::min(x.backlog, std::numeric_limits<std::size_t>::max() / 4);
   return x;
 }
 
@@ -227,7 +230,8 @@ void pool_core::tell_submitters(wake_list& wakes) {
 // -- workers ------------------------------------------------------------------
 
 bool pool_core::must_grow() const noexcept {
-  return !closing_ && seats_ < options_.max_workers
+  // A worker that has retired keeps its number until it has gone.
+  return !closing_ && !free_numbers_.empty()
          && jobs_.size() > coming_ + idle_.size();
 }
 
@@ -370,6 +374,9 @@ std::size_t pool_core::take(pool_seat& x, detail::pool_job** to,
         count = std::clamp<std::size_t>(jobs_.size() / seats_, 1, most);
       for (std::size_t i = 0; i != count; ++i)
         to[i] = jobs_.pop();
+      // Within the lock: whoever finds no jobs looks there next.
+      if (count > 1)
+        queues_[x.number_].fill(to + 1, count - 1, read_cycles());
       update_hint();
       wake_worker(wakes);
     } else {

@@ -179,8 +179,6 @@ bool pool_slot::search() {
 void pool_slot::do_jobs(detail::pool_job** jobs, std::size_t count) {
   const auto begin = read_cycles();
   auto& waiting = pool_.queue_of(*seat_);
-  if (count > 1)
-    waiting.fill(jobs + 1, count - 1, begin);
   do_job(*jobs[0]);
   cycles done = 1;
   if (count > 1)

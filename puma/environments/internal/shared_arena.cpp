@@ -97,7 +97,8 @@ struct alignas(page_size) shared_arena::row {
 /// All zero is a valid beginning. Only what is touched takes memory.
 struct shared_arena::layout {
   std::atomic<std::uint32_t> deaths;
-  std::atomic<std::uint32_t> rows; // have ever been claimed
+  std::atomic<std::uint32_t> rows;   // have ever been claimed
+  std::atomic<std::uint32_t> claims; // counts them, also of rows used again
   std::atomic<std::uint64_t> leaves;
   struct {
     std::atomic<std::uint32_t> taken_once; // so many have ever been
@@ -191,6 +192,7 @@ void shared_arena::claim_row() {
         mine.waits[w + n].store(0);
       }
     }
+    all_->claims.fetch_add(1);
     own_ = &mine;
     own_number_ = i;
     return;
@@ -349,10 +351,14 @@ bool shared_arena::in_use(std::uint32_t index,
 std::uint32_t shared_arena::sweep(size_class what) noexcept {
   std::array<std::size_t, most_processes> rows;
   std::size_t count = 0;
-  for (std::size_t i = 0; i != all_->rows.load(); ++i)
-    if (row_lives(i))
-      rows[count++] = i;
-  const std::span live{rows.data(), count};
+  const auto look = [&] {
+    count = 0;
+    for (std::size_t i = 0; i != all_->rows.load(); ++i)
+      if (row_lives(i))
+        rows[count++] = i;
+  };
+  auto claims = all_->claims.load();
+  look();
   const auto first = first_of(what);
   const auto known = all_->classes[static_cast<std::size_t>(what)]
                        .taken_once.load();
@@ -362,9 +368,15 @@ std::uint32_t shared_arena::sweep(size_class what) noexcept {
     auto seen = word.load();
     if ((seen & taken) == 0)
       continue;
-    // A process that was not there when the rows were looked at, or began to
-    // use it since, has changed the word.
-    if (in_use(i, live) || !word.compare_exchange_strong(seen, seen & ~taken))
+    // A process that was not there when the rows were looked at may have begun
+    // to use it before the word was read.
+    if (const auto now = all_->claims.load(); now != claims) {
+      claims = now;
+      look();
+    }
+    // One that has begun since has changed the word.
+    if (in_use(i, {rows.data(), count})
+        || !word.compare_exchange_strong(seen, seen & ~taken))
       ++used;
   }
   return used;
