@@ -728,8 +728,7 @@ void log_hub::end() noexcept {
       timespec until{};
       ::clock_gettime(CLOCK_REALTIME, &until);
       until.tv_sec += std::chrono::seconds{most_wait}.count();
-      const auto thread = std::exchange(thread_, nullptr);
-      ::pthread_timedjoin_np(thread->native_handle(), nullptr, &until);
+      ::pthread_timedjoin_np(thread_->native_handle(), nullptr, &until);
     }
   }
   pump(extent::all, most_wait);
