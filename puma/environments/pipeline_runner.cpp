@@ -68,11 +68,15 @@ pipeline_runner::~pipeline_runner() {
 
 void pipeline_runner::start() {
   const open_streams held{std::exchange(held_open_, {})};
+  bool has_begun = false;
   for (auto& x : std::views::reverse(all_)) {
     try {
       with(x.host, [](auto& host) { host.start(); });
+      has_begun = true;
     } catch (...) {
-      stop();
+      // A second start is refused by the first stage, and disturbs nothing.
+      if (has_begun)
+        stop();
       throw;
     }
   }

@@ -522,6 +522,18 @@ TEST_P(a_pipeline, is_made_before_it_is_started) {
   EXPECT_THAT(seen.entries(), ElementsAre(1, 2, 3));
 }
 
+TEST_P(a_pipeline, is_not_disturbed_by_a_second_start) {
+  auto p = puma::pipeline(env()) | puma::from(in) | keep();
+  auto running = p.run();
+  running.wait_until_running();
+
+  EXPECT_THROW(running.start(), puma::usage_error);
+  stream_all(in, 1, 3);
+  running.join();
+
+  EXPECT_THAT(seen.entries(), ElementsAre(1, 2, 3));
+}
+
 TEST_P(a_pipeline, has_a_runner_for_each_stage) {
   auto p = puma::pipeline(env()) | puma::from(in) | puma::stage<adder>("add", 1)
            | keep();
