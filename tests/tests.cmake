@@ -329,7 +329,8 @@ puma_compile_fail(
   a_type_that_cannot_cross_is_not_encoded compile_fail/encode_pointer.cpp
   "error: static assertion failed: values of this type cannot cross")
 
-puma_test(links_test LABEL unit SOURCES environments/links_test.cpp)
+# Hundreds of random orders of events each, which sanitizers slow down.
+puma_test(links_test LABEL unit TIMEOUT 60 SOURCES environments/links_test.cpp)
 
 # -- errors, logging and test support ------------------------------------------
 
