@@ -238,8 +238,7 @@ void pool_slot::deliver(detail::pool_job& x) {
                     + "' is lost, because the buffer for it takes no more"};
 }
 
-// -- worker processes
-// ---------------------------------------------------------
+// -- worker processes ---------------------------------------------------------
 
 void pool_slot::start_worker() {
   worker_ = pool_.make_worker(pool_.name() + " process "
@@ -280,7 +279,14 @@ failure pool_slot::lose_worker() {
 
 void pool_slot::perform(const detail::pool_job_ptr& x) {
   for (unsigned lost = 0;;) {
-    wait_for_worker();
+    try {
+      wait_for_worker();
+    } catch (const process_lost&) {
+      // While it started: the job has not begun.
+      if (lost++ == pool_.options().retries)
+        throw;
+      continue;
+    }
     const auto call = std::make_shared<attempt>(x);
     const auto record = detail::record_of(worker_);
     record->owner->send(*record, call);
