@@ -163,7 +163,7 @@ TEST_F(processes, start_fast) {
 }
 
 #ifdef __SANITIZE_ADDRESS__
-constexpr std::size_t most_idle_bytes = 250 * 1024 * 1024; // with its shadows
+constexpr std::size_t most_idle_bytes = 160 * 1024 * 1024; // with its shadows
 #else
 constexpr std::size_t most_idle_bytes = 25 * 1024 * 1024;
 #endif
