@@ -135,8 +135,10 @@ TEST_F(stubborn, processes_that_are_frozen_are_killed) {
 
 TEST_F(stubborn, processes_that_are_frozen_lose_each_value_once) {
   constexpr int count = 300'000; // more than fits in the connection
+  // Filling the connection may take longer than a process may be silent.
+  const puma::process_environment patient{rt(), {.answer_timeout = 0ms}};
   const auto many = env.make_buffer<int>("many", 1'000'000);
-  auto x = env.run<moody>(many, b);
+  auto x = patient.run<moody>(many, b);
   auto to = many.open_publisher();
   to.publish(1);
   ASSERT_TRUE(eventually([&] { return b.stats().accepted == 1; }));
