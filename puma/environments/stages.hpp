@@ -42,7 +42,8 @@ template <class Out = detail::deduced, class F>
 template <class Out = detail::deduced, class F>
 [[nodiscard]] auto parallel_transform(std::string name, std::size_t n,
                                       F function) {
-  return detail::parallel_item<Out, F>{std::move(name), n, std::move(function)};
+  return detail::parallel_item<Out, F>{
+    std::move(name), detail::parallel_work<F>{n, std::move(function)}};
 }
 
 /// Passes on the values for which `predicate(const value&)` holds.
@@ -84,26 +85,28 @@ template <class F>
 /// `args` count as outputs.
 template <class Runnable, class Out = detail::deduced, class... Args>
 [[nodiscard]] auto stage(std::string name, Args&&... args) {
-  using item = detail::class_step_item<Out, Runnable, detail::stored<Args>...>;
-  return item{std::move(name),
-              std::tuple<detail::stored<Args>...>{std::forward<Args>(args)...}};
+  using how = detail::construction<Runnable, detail::stored<Args>...>;
+  return detail::class_step_item<Out, how>{
+    std::move(name),
+    how{std::tuple<detail::stored<Args>...>{std::forward<Args>(args)...}}};
 }
 
 /// A runnable that is constructed from `([name,] output, args…)`.
 template <class Runnable, class Out, class... Args>
 [[nodiscard]] auto source_stage(std::string name, Args&&... args) {
-  using item = detail::class_source_item<Out, Runnable,
-                                         detail::stored<Args>...>;
-  return item{std::move(name),
-              std::tuple<detail::stored<Args>...>{std::forward<Args>(args)...}};
+  using how = detail::construction<Runnable, detail::stored<Args>...>;
+  return detail::class_source_item<Out, how>{
+    std::move(name),
+    how{std::tuple<detail::stored<Args>...>{std::forward<Args>(args)...}}};
 }
 
 /// A runnable that is constructed from `([name,] input, args…)`.
 template <class Runnable, class... Args>
 [[nodiscard]] auto sink_stage(std::string name, Args&&... args) {
-  using item = detail::class_sink_item<Runnable, detail::stored<Args>...>;
-  return item{std::move(name),
-              std::tuple<detail::stored<Args>...>{std::forward<Args>(args)...}};
+  using how = detail::construction<Runnable, detail::stored<Args>...>;
+  return detail::class_sink_item<how>{
+    std::move(name),
+    how{std::tuple<detail::stored<Args>...>{std::forward<Args>(args)...}}};
 }
 
 // -- buffers that the user made -----------------------------------------------

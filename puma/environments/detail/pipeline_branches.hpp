@@ -124,18 +124,15 @@ class lines_item {
 /// A stage whose outputs are the begins of branches. `Fan` has `fits<In>()`,
 /// which says what is wrong, and `make(place, name, in, outputs)`.
 template <class Fan, class... Branches>
-class fan_item final : public stage_item<fan_item<Fan, Branches...>> {
+class fan_item final : public stage_item<fan_item<Fan, Branches...>, Fan> {
  public:
   fan_item(std::string name, Fan fan, std::tuple<Branches...> branches)
-    : stage_item<fan_item>(std::move(name)),
-      fan_(std::move(fan)),
+    : stage_item<fan_item, Fan>(std::move(name), std::move(fan)),
       branches_(std::move(branches)) {}
 
   template <class In>
   auto append_to(line<In> to) && {
-    if constexpr (!may_stand<In, position::middle>()) {
-      return line_like<wrong_line>(to);
-    } else if constexpr (!Fan::template fits<In>()) {
+    if constexpr (!may_follow<Fan, In>()) {
       return line_like<wrong_line>(to);
     } else {
       return grow<appended_t<Branches, In>...>(std::move(to));
@@ -172,7 +169,7 @@ class fan_item final : public stage_item<fan_item<Fan, Branches...>> {
     for (std::size_t i = 0; i != sizeof...(Branches); ++i)
       outs.push_back(plan.template add_edge<In>());
     plan.add_stage(this->settings_in(from.where), {in}, outs,
-                   [fan = std::move(fan_), name = this->name(), in,
+                   [fan = std::move(this->with()), name = this->name(), in,
                     outs](const pipeline_plan& all, stage_place place) mutable {
                      std::vector<buffer<In>> outputs;
                      for (const auto x : outs)
@@ -188,7 +185,6 @@ class fan_item final : public stage_item<fan_item<Fan, Branches...>> {
       branches_);
   }
 
-  Fan fan_;
   std::tuple<Branches...> branches_;
 };
 

@@ -30,12 +30,16 @@ using given_or = std::conditional_t<std::is_same_v<Given, deduced>, Otherwise,
 
 // -- what stages have in common -----------------------------------------------
 
-template <class Derived>
+/// A stage that `Derived` makes with what the user gave: a function, options,
+/// or arguments.
+template <class Derived, class With>
 class stage_item {
  public:
   using is_pipeline_item = void;
 
-  explicit stage_item(std::string name) { settings_.name = std::move(name); }
+  stage_item(std::string name, With with) : with_(std::move(with)) {
+    settings_.name = std::move(name);
+  }
 
   /// Gives the stage a thread of its own, as `puma::dedicated` does.
   [[nodiscard]] Derived dedicated() && {
@@ -61,19 +65,44 @@ class stage_item {
     return settings_.name;
   }
 
-  /// Buffers that it gets besides those of the line.
-  [[nodiscard]] std::vector<buffer_core_ptr> also_to() const { return {}; }
+  [[nodiscard]] With& with() noexcept { return with_; }
+
+  /// Adds it between edges, of `Ts` in this order. It is made by
+  /// `make(place, buffers...)`, and may get other buffers by what it is made
+  /// with.
+  template <class... Ts, class In>
+  void add_between(const line<In>& to, std::vector<std::size_t> in,
+                   std::vector<std::size_t> out) {
+    std::vector<buffer_core_ptr> also_to;
+    if constexpr (requires { with_.buffers(); })
+      also_to = with_.buffers();
+    auto edges = in;
+    edges.insert(edges.end(), out.begin(), out.end());
+    auto settings = settings_in(to.where);
+    to.plan->add_stage(
+      std::move(settings), std::move(in), std::move(out),
+      [self = static_cast<Derived&&>(*this), edges = std::move(edges)](
+        const pipeline_plan& plan, stage_place place) mutable {
+        return [&]<std::size_t... I>(std::index_sequence<I...>) {
+          return std::move(self).make(place,
+                                      plan.template handle<Ts>(edges[I])...);
+        }
+        (std::index_sequence_for<Ts...>{});
+      },
+      std::move(also_to));
+  }
 
  private:
   stage_settings settings_;
+  With with_;
 };
 
 /// A stage that only publishes. `Derived` has `fits()`, which says what is
-/// wrong, `result`, and `make<Out>(place, out)`.
-template <class Derived>
-class source_item : public stage_item<Derived> {
+/// wrong, `result`, and `make(place, out)`.
+template <class Derived, class With>
+class source_item : public stage_item<Derived, With> {
  public:
-  using stage_item<Derived>::stage_item;
+  using stage_item<Derived, With>::stage_item;
 
   template <class In>
   auto append_to(line<In> to) && {
@@ -81,50 +110,37 @@ class source_item : public stage_item<Derived> {
       return line_like<wrong_line>(to);
     } else {
       using out_type = typename Derived::result;
-      auto& self = static_cast<Derived&>(*this);
       const auto out = to.plan->template add_edge<out_type>();
-      auto settings = this->settings_in(to.where);
-      auto also_to = self.also_to();
-      to.plan->add_stage(
-        std::move(settings), {}, {out},
-        [self = std::move(self), out](const pipeline_plan& plan,
-                                      stage_place place) mutable {
-          return std::move(self).make(place, plan.handle<out_type>(out));
-        },
-        std::move(also_to));
+      this->template add_between<out_type>(to, {}, {out});
       return line_like<out_type>(to, out);
     }
   }
 };
 
+/// Whether a stage with an input may follow values of `In`.
+template <class Item, class In>
+constexpr bool may_follow() {
+  if constexpr (may_stand<In, position::middle>())
+    return Item::template fits<In>();
+  else
+    return false;
+}
+
 /// A stage with an input and an output. `Derived` has `fits<In>()`, which says
 /// what is wrong, `result<In>`, and `make(place, in, out)`.
-template <class Derived>
-class step_item : public stage_item<Derived> {
+template <class Derived, class With>
+class step_item : public stage_item<Derived, With> {
  public:
-  using stage_item<Derived>::stage_item;
+  using stage_item<Derived, With>::stage_item;
 
   template <class In>
   auto append_to(line<In> to) && {
-    if constexpr (!may_stand<In, position::middle>()) {
-      return line_like<wrong_line>(to);
-    } else if constexpr (!Derived::template fits<In>()) {
+    if constexpr (!may_follow<Derived, In>()) {
       return line_like<wrong_line>(to);
     } else {
       using out_type = typename Derived::template result<In>;
-      auto& self = static_cast<Derived&>(*this);
-      const auto in = to.end;
       const auto out = to.plan->template add_edge<out_type>();
-      auto settings = this->settings_in(to.where);
-      auto also_to = self.also_to();
-      to.plan->add_stage(
-        std::move(settings), {in}, {out},
-        [self = std::move(self), in, out](const pipeline_plan& plan,
-                                          stage_place place) mutable {
-          return std::move(self).make(place, plan.handle<In>(in),
-                                      plan.handle<out_type>(out));
-        },
-        std::move(also_to));
+      this->template add_between<In, out_type>(to, {to.end}, {out});
       return line_like<out_type>(to, out);
     }
   }
@@ -132,29 +148,17 @@ class step_item : public stage_item<Derived> {
 
 /// A stage that only has an input. `Derived` has `fits<In>()`, which says what
 /// is wrong, and `make(place, in)`.
-template <class Derived>
-class sink_item : public stage_item<Derived> {
+template <class Derived, class With>
+class sink_item : public stage_item<Derived, With> {
  public:
-  using stage_item<Derived>::stage_item;
+  using stage_item<Derived, With>::stage_item;
 
   template <class In>
   auto append_to(line<In> to) && {
-    if constexpr (!may_stand<In, position::middle>()) {
-      return line_like<wrong_line>(to);
-    } else if constexpr (!Derived::template fits<In>()) {
+    if constexpr (!may_follow<Derived, In>()) {
       return line_like<wrong_line>(to);
     } else {
-      auto& self = static_cast<Derived&>(*this);
-      const auto in = to.end;
-      auto settings = this->settings_in(to.where);
-      auto also_to = self.also_to();
-      to.plan->add_stage(
-        std::move(settings), {in}, {},
-        [self = std::move(self), in](const pipeline_plan& plan,
-                                     stage_place place) mutable {
-          return std::move(self).make(place, plan.handle<In>(in));
-        },
-        std::move(also_to));
+      this->template add_between<In>(to, {to.end}, {});
       return line_like<complete_line>(to);
     }
   }
@@ -169,14 +173,9 @@ template <class T>
 inline constexpr bool is_optional<std::optional<T>> = true;
 
 template <class T, class F>
-class generate_item final : public source_item<generate_item<T, F>> {
+class generate_item final : public source_item<generate_item<T, F>, F> {
  public:
-  generate_item(std::string name, F&& function)
-    : source_item<generate_item>(std::move(name)),
-      function_(std::move(function)) {}
-
- private:
-  friend class source_item<generate_item>;
+  using source_item<generate_item, F>::source_item;
 
   static constexpr auto result_type() {
     if constexpr (!std::is_same_v<T, deduced>) {
@@ -204,10 +203,8 @@ class generate_item final : public source_item<generate_item<T, F>> {
   }
 
   stage_host make(stage_place place, const buffer<result>& out) && {
-    return place.make(generate(this->name(), out, std::move(function_)));
+    return place.make(generate(this->name(), out, std::move(this->with())));
   }
-
-  F function_;
 };
 
 /// Whether `F` makes something of values of `In`, and of the right type.
@@ -235,80 +232,63 @@ constexpr bool transforms() {
   return false;
 }
 
-template <class F, class In, class Out>
-using transformed_t = given_or<
-  Out, std::remove_cvref_t<std::invoke_result_t<F&, In&&>>>;
-
+/// What a stage that transforms by `F` has in common with others like that.
 template <class Out, class F>
-class transform_item final : public step_item<transform_item<Out, F>> {
- public:
-  transform_item(std::string name, F&& function)
-    : step_item<transform_item>(std::move(name)),
-      function_(std::move(function)) {}
-
- private:
-  friend class step_item<transform_item>;
-
+struct mapping {
   template <class In>
   static constexpr bool fits() {
     return transforms<F, In, Out>();
   }
 
   template <class In>
-  using result = transformed_t<F, In, Out>;
-
-  template <class In, class To>
-  stage_host make(stage_place place, const buffer<In>& in,
-                  const buffer<To>& out) && {
-    return place.make(transform(this->name(), in, out, std::move(function_)));
-  }
-
-  F function_;
+  using result = given_or<Out,
+                          std::remove_cvref_t<std::invoke_result_t<F&, In&&>>>;
 };
 
 template <class Out, class F>
-class parallel_item final : public step_item<parallel_item<Out, F>> {
+class transform_item final : public step_item<transform_item<Out, F>, F>,
+                             public mapping<Out, F> {
  public:
-  parallel_item(std::string name, std::size_t n, F&& function)
-    : step_item<parallel_item>(std::move(name)),
-      n_(n),
-      function_(std::move(function)) {
-    static_assert(std::is_copy_constructible_v<F>,
-                  "pipeline: each runnable of parallel_transform has a copy "
-                  "of the function, so it must be copyable");
-  }
-
- private:
-  friend class step_item<parallel_item>;
-
-  template <class In>
-  static constexpr bool fits() {
-    return transforms<F, In, Out>();
-  }
-
-  template <class In>
-  using result = transformed_t<F, In, Out>;
+  using step_item<transform_item, F>::step_item;
 
   template <class In, class To>
   stage_host make(stage_place place, const buffer<In>& in,
                   const buffer<To>& out) && {
     return place.make(
-      parallel_transform(this->name(), in, out, n_, std::move(function_)));
+      transform(this->name(), in, out, std::move(this->with())));
   }
-
-  std::size_t n_;
-  F function_;
 };
 
 template <class F>
-class filter_item final : public step_item<filter_item<F>> {
- public:
-  filter_item(std::string name, F&& predicate)
-    : step_item<filter_item>(std::move(name)),
-      predicate_(std::move(predicate)) {}
+struct parallel_work {
+  static_assert(std::is_copy_constructible_v<F>,
+                "pipeline: each runnable of parallel_transform has a copy "
+                "of the function, so it must be copyable");
 
- private:
-  friend class step_item<filter_item>;
+  std::size_t n;
+  F function;
+};
+
+template <class Out, class F>
+class parallel_item final
+  : public step_item<parallel_item<Out, F>, parallel_work<F>>,
+    public mapping<Out, F> {
+ public:
+  using step_item<parallel_item, parallel_work<F>>::step_item;
+
+  template <class In, class To>
+  stage_host make(stage_place place, const buffer<In>& in,
+                  const buffer<To>& out) && {
+    auto& work = this->with();
+    return place.make(parallel_transform(this->name(), in, out, work.n,
+                                         std::move(work.function)));
+  }
+};
+
+template <class F>
+class filter_item final : public step_item<filter_item<F>, F> {
+ public:
+  using step_item<filter_item, F>::step_item;
 
   template <class In>
   static constexpr bool fits() {
@@ -325,10 +305,8 @@ class filter_item final : public step_item<filter_item<F>> {
   template <class T>
   stage_host make(stage_place place, const buffer<T>& in,
                   const buffer<T>& out) && {
-    return place.make(filter(this->name(), in, out, std::move(predicate_)));
+    return place.make(filter(this->name(), in, out, std::move(this->with())));
   }
-
-  F predicate_;
 };
 
 /// The elements of a range that a function returns.
@@ -337,14 +315,9 @@ using element_of = std::remove_cvref_t<decltype(*std::begin(
   std::declval<Range&>()))>;
 
 template <class Out, class F>
-class flat_map_item final : public step_item<flat_map_item<Out, F>> {
+class flat_map_item final : public step_item<flat_map_item<Out, F>, F> {
  public:
-  flat_map_item(std::string name, F&& function)
-    : step_item<flat_map_item>(std::move(name)),
-      function_(std::move(function)) {}
-
- private:
-  friend class step_item<flat_map_item>;
+  using step_item<flat_map_item, F>::step_item;
 
   template <class In>
   static constexpr bool fits() {
@@ -383,21 +356,14 @@ class flat_map_item final : public step_item<flat_map_item<Out, F>> {
   template <class In, class To>
   stage_host make(stage_place place, const buffer<In>& in,
                   const buffer<To>& out) && {
-    return place.make(flat_map(this->name(), in, out, std::move(function_)));
+    return place.make(flat_map(this->name(), in, out, std::move(this->with())));
   }
-
-  F function_;
 };
 
 template <class F>
-class for_each_item final : public sink_item<for_each_item<F>> {
+class for_each_item final : public sink_item<for_each_item<F>, F> {
  public:
-  for_each_item(std::string name, F&& function)
-    : sink_item<for_each_item>(std::move(name)),
-      function_(std::move(function)) {}
-
- private:
-  friend class sink_item<for_each_item>;
+  using sink_item<for_each_item, F>::sink_item;
 
   template <class In>
   static constexpr bool fits() {
@@ -410,22 +376,15 @@ class for_each_item final : public sink_item<for_each_item<F>> {
 
   template <class In>
   stage_host make(stage_place place, const buffer<In>& in) && {
-    return place.make(for_each(this->name(), in, std::move(function_)));
+    return place.make(for_each(this->name(), in, std::move(this->with())));
   }
-
-  F function_;
 };
 
 // -- stages of the library ----------------------------------------------------
 
-class batch_item final : public step_item<batch_item> {
+class batch_item final : public step_item<batch_item, batch_options> {
  public:
-  batch_item(std::string name, batch_options options)
-    : step_item<batch_item>(std::move(name)),
-      options_(options) {}
-
- private:
-  friend class step_item<batch_item>;
+  using step_item<batch_item, batch_options>::step_item;
 
   template <class In>
   static constexpr bool fits() {
@@ -438,20 +397,13 @@ class batch_item final : public step_item<batch_item> {
   template <class In>
   stage_host make(stage_place place, const buffer<In>& in,
                   const buffer<std::vector<In>>& out) && {
-    return place.make(batch(this->name(), in, out, options_));
+    return place.make(batch(name(), in, out, with()));
   }
-
-  batch_options options_;
 };
 
-class throttle_item final : public step_item<throttle_item> {
+class throttle_item final : public step_item<throttle_item, throttle_options> {
  public:
-  throttle_item(std::string name, throttle_options options)
-    : step_item<throttle_item>(std::move(name)),
-      options_(options) {}
-
- private:
-  friend class step_item<throttle_item>;
+  using step_item<throttle_item, throttle_options>::step_item;
 
   template <class In>
   static constexpr bool fits() {
@@ -464,10 +416,8 @@ class throttle_item final : public step_item<throttle_item> {
   template <class T>
   stage_host make(stage_place place, const buffer<T>& in,
                   const buffer<T>& out) && {
-    return place.make(throttle(this->name(), in, out, options_));
+    return place.make(throttle(name(), in, out, with()));
   }
-
-  throttle_options options_;
 };
 
 // -- stages of own classes ----------------------------------------------------
@@ -513,21 +463,15 @@ class construction {
   std::tuple<Args...> args_;
 };
 
-template <class Out, class Runnable, class... Args>
+template <class Out, class How>
 class class_source_item final
-  : public source_item<class_source_item<Out, Runnable, Args...>> {
+  : public source_item<class_source_item<Out, How>, How> {
  public:
-  class_source_item(std::string name, std::tuple<Args...> args)
-    : source_item<class_source_item>(std::move(name)),
-      how_(std::move(args)) {}
-
- private:
-  friend class source_item<class_source_item>;
-  using how_type = construction<Runnable, Args...>;
+  using source_item<class_source_item, How>::source_item;
   using result = Out;
 
   static constexpr bool fits() {
-    constexpr bool ok = how_type::template fits<buffer<Out>>;
+    constexpr bool ok = How::template fits<buffer<Out>>;
     static_assert(ok,
                   "pipeline: the runnable of source_stage has no "
                   "constructor that takes (name, output, arguments) or "
@@ -536,34 +480,21 @@ class class_source_item final
   }
 
   stage_host make(stage_place place, const buffer<Out>& out) && {
-    return std::move(how_).make(place, this->name(), out);
+    return std::move(this->with()).make(place, this->name(), out);
   }
-
-  [[nodiscard]] std::vector<buffer_core_ptr> also_to() const {
-    return how_.buffers();
-  }
-
-  how_type how_;
 };
 
-template <class Out, class Runnable, class... Args>
-class class_step_item final
-  : public step_item<class_step_item<Out, Runnable, Args...>> {
+template <class Out, class How>
+class class_step_item final : public step_item<class_step_item<Out, How>, How> {
  public:
-  class_step_item(std::string name, std::tuple<Args...> args)
-    : step_item<class_step_item>(std::move(name)),
-      how_(std::move(args)) {}
-
- private:
-  friend class step_item<class_step_item>;
-  using how_type = construction<Runnable, Args...>;
+  using step_item<class_step_item, How>::step_item;
 
   template <class In>
   using result = given_or<Out, In>;
 
   template <class In>
   static constexpr bool fits() {
-    constexpr bool ok = how_type::template fits<buffer<In>, buffer<result<In>>>;
+    constexpr bool ok = How::template fits<buffer<In>, buffer<result<In>>>;
     static_assert(ok,
                   "pipeline: the runnable of stage has no constructor that "
                   "takes (name, input, output, arguments) or (input, "
@@ -572,34 +503,21 @@ class class_step_item final
     return ok;
   }
 
-  template <class In>
+  template <class In, class To>
   stage_host make(stage_place place, const buffer<In>& in,
-                  const buffer<result<In>>& out) && {
-    return std::move(how_).make(place, this->name(), in, out);
+                  const buffer<To>& out) && {
+    return std::move(this->with()).make(place, this->name(), in, out);
   }
-
-  [[nodiscard]] std::vector<buffer_core_ptr> also_to() const {
-    return how_.buffers();
-  }
-
-  how_type how_;
 };
 
-template <class Runnable, class... Args>
-class class_sink_item final
-  : public sink_item<class_sink_item<Runnable, Args...>> {
+template <class How>
+class class_sink_item final : public sink_item<class_sink_item<How>, How> {
  public:
-  class_sink_item(std::string name, std::tuple<Args...> args)
-    : sink_item<class_sink_item>(std::move(name)),
-      how_(std::move(args)) {}
-
- private:
-  friend class sink_item<class_sink_item>;
-  using how_type = construction<Runnable, Args...>;
+  using sink_item<class_sink_item, How>::sink_item;
 
   template <class In>
   static constexpr bool fits() {
-    constexpr bool ok = how_type::template fits<buffer<In>>;
+    constexpr bool ok = How::template fits<buffer<In>>;
     static_assert(ok,
                   "pipeline: the runnable of sink_stage has no "
                   "constructor that takes (name, input, arguments) or "
@@ -609,14 +527,8 @@ class class_sink_item final
 
   template <class In>
   stage_host make(stage_place place, const buffer<In>& in) && {
-    return std::move(how_).make(place, this->name(), in);
+    return std::move(this->with()).make(place, this->name(), in);
   }
-
-  [[nodiscard]] std::vector<buffer_core_ptr> also_to() const {
-    return how_.buffers();
-  }
-
-  how_type how_;
 };
 
 // -- buffers that the user made -----------------------------------------------
