@@ -9,7 +9,9 @@
 
 #include <csignal>
 #include <cstdint>
+#include <optional>
 
+#include <sys/wait.h>
 #include <unistd.h>
 
 using namespace puma_test;
@@ -491,6 +493,34 @@ TEST_F(primitives_in_processes, are_used_again_when_nobody_needs_them) {
   for (int i = 0; i != 1'000; ++i)
     EXPECT_EQ(puma::shared_value<int>("x", i).get(), i);
 
+  EXPECT_EQ(slots_in_use(), before);
+}
+
+TEST_F(primitives_in_processes, belong_to_a_forked_process_as_well) {
+  const auto before = slots_in_use();
+  std::optional<puma::shared_value<int>> x{std::in_place, "x", 1};
+  const auto fork_and = [](const auto& what) {
+    const auto id = ::fork();
+    if (id == 0) {
+      what();
+      ::_exit(0);
+    }
+    return id;
+  };
+  const auto end = [](pid_t id) {
+    int status = 0;
+    ::waitpid(id, &status, 0);
+  };
+
+  // One that lets go of it, and one that keeps it longer than its parent.
+  end(fork_and([&x] { x.reset(); }));
+  EXPECT_EQ(slots_in_use(), before + 1);
+  EXPECT_EQ(++*x, 2);
+  const auto keeper = fork_and([] { ::pause(); });
+  x.reset();
+  EXPECT_EQ(slots_in_use(), before + 1);
+  ::kill(keeper, SIGKILL);
+  end(keeper);
   EXPECT_EQ(slots_in_use(), before);
 }
 

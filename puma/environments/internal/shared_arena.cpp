@@ -7,11 +7,14 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <climits>
 #include <cstring>
 #include <mutex>
 #include <new>
 #include <string>
+#include <thread>
+#include <utility>
 #include <vector>
 
 #include <fcntl.h>
@@ -133,7 +136,7 @@ shared_arena& shared_arena::instance() {
     }
     // Memory that another process shortens would end this one.
     ::fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL);
-    the_instance = new shared_arena{fd};
+    install(fd);
   }
   return *the_instance;
 }
@@ -145,7 +148,59 @@ void shared_arena::attach(int descriptor) {
       || file.st_size != static_cast<off_t>(sizeof(layout)))
     throw error{"shared values: the descriptor leads to something else"};
   // What code before `main` has made stays in one of its own.
+  install(descriptor);
+}
+
+void shared_arena::install(int descriptor) {
   the_instance = new shared_arena{descriptor};
+  static const int follows = ::pthread_atfork(
+    &before_fork, [] { after_fork(false); }, [] { after_fork(true); });
+  if (follows != 0) {
+    errno = follows;
+    fail("pthread_atfork");
+  }
+}
+
+/// The child has its row before it begins, so that it loses nothing that the
+/// parent lets go of meanwhile; and finds the mutexes free.
+void shared_arena::before_fork() {
+  instance_mutex.lock();
+  if (!the_instance)
+    return;
+  auto& x = *the_instance;
+  x.uses_mutex_.lock();
+  x.childs_ = x.claim_row();
+  if (x.own_.mine && x.childs_.mine)
+    x.for_each_known_word([&x](std::size_t n) {
+      if (const auto uses = x.own_.mine->uses[n].load(); uses != 0)
+        x.childs_.mine->uses[n].store(uses);
+    });
+}
+
+void shared_arena::after_fork(bool in_child) {
+  if (the_instance) {
+    auto& x = *the_instance;
+    // A lock ends when both of them have closed it.
+    if (in_child)
+      std::swap(x.own_, x.childs_);
+    if (x.childs_.locks >= 0)
+      ::close(x.childs_.locks);
+    x.childs_ = {};
+    x.uses_mutex_.unlock();
+  }
+  instance_mutex.unlock();
+}
+
+template <class F>
+void shared_arena::for_each_known_word(F&& what) const {
+  for (const auto size : {size_class::word, size_class::text}) {
+    const auto first = first_of(size) / bits_per_word;
+    const auto known = all_->classes[static_cast<std::size_t>(size)]
+                         .taken_once.load();
+    const auto count = (known + bits_per_word - 1) / bits_per_word;
+    for (std::size_t n = first; n != first + count; ++n)
+      what(n);
+  }
 }
 
 shared_arena::shared_arena(int descriptor) : descriptor_(descriptor) {
@@ -160,19 +215,20 @@ shared_arena::shared_arena(int descriptor) : descriptor_(descriptor) {
     fail("mmap");
   }
   all_ = static_cast<layout*>(memory);
-  claim_row();
+  own_ = claim_row();
 }
 
 /// The lock belongs to the open file, which no other process gets, and so ends
 /// with this process.
-void shared_arena::claim_row() {
+shared_arena::claim shared_arena::claim_row() const {
   const auto path = "/proc/self/fd/" + std::to_string(descriptor_);
-  locks_ = ::open(path.c_str(), O_RDWR | O_CLOEXEC);
-  if (locks_ < 0)
-    return;
+  claim result;
+  result.locks = ::open(path.c_str(), O_RDWR | O_CLOEXEC);
+  if (result.locks < 0)
+    return result;
   for (std::size_t i = 0; i != most_processes; ++i) {
     auto lock = lock_of(i);
-    if (::fcntl(locks_, F_OFD_SETLK, &lock) != 0)
+    if (::fcntl(result.locks, F_OFD_SETLK, &lock) != 0)
       continue;
     auto seen = all_->rows.load();
     while (seen <= i
@@ -182,28 +238,23 @@ void shared_arena::claim_row() {
     }
     auto& mine = all_->processes[i];
     // Those of a process that is gone; untouched pages stay so.
-    for (const auto what : {size_class::word, size_class::text}) {
-      const auto w = first_of(what) / bits_per_word;
-      const auto known = all_->classes[static_cast<std::size_t>(what)]
-                           .taken_once.load();
-      const auto count = (known + bits_per_word - 1) / bits_per_word;
-      for (std::size_t n = 0; n != count; ++n) {
-        mine.uses[w + n].store(0);
-        mine.waits[w + n].store(0);
-      }
-    }
+    for_each_known_word([&mine](std::size_t n) {
+      mine.uses[n].store(0);
+      mine.waits[n].store(0);
+    });
     all_->claims.fetch_add(1);
-    own_ = &mine;
-    own_number_ = i;
-    return;
+    result.mine = &mine;
+    result.number = i;
+    break;
   }
+  return result;
 }
 
 bool shared_arena::row_lives(std::size_t number) const noexcept {
-  if (number == own_number_)
+  if (number == own_.number)
     return true;
   auto lock = lock_of(number);
-  return ::fcntl(locks_, F_OFD_GETLK, &lock) != 0 || lock.l_type != F_UNLCK;
+  return ::fcntl(own_.locks, F_OFD_GETLK, &lock) != 0 || lock.l_type != F_UNLCK;
 }
 
 // -- slots --------------------------------------------------------------------
@@ -216,7 +267,7 @@ shared_arena::try_take(std::uint32_t index) noexcept {
     return std::nullopt;
   // Said before it is taken, so that it is never taken by nobody.
   const auto bit = bit_of(index);
-  auto& uses = own_->uses[index / bits_per_word];
+  auto& uses = own_.mine->uses[index / bits_per_word];
   uses.fetch_or(bit);
   const auto generation = generation_of(word) + 1;
   const auto fresh = std::uint64_t{generation} << generation_shift | taken;
@@ -238,7 +289,7 @@ shared_arena::try_take(std::uint32_t index) noexcept {
 
 std::optional<shared_arena::place>
 shared_arena::allocate(size_class what) noexcept {
-  if (!own_)
+  if (!own_.mine)
     return std::nullopt;
   const std::lock_guard guard{uses_mutex_};
   auto& kind = all_->classes[static_cast<std::size_t>(what)];
@@ -289,11 +340,11 @@ shared_arena::allocate(size_class what) noexcept {
 }
 
 bool shared_arena::enter(place x) noexcept {
-  if (!own_ || x.index >= all_slots)
+  if (!own_.mine || x.index >= all_slots)
     return false;
   const std::lock_guard guard{uses_mutex_};
   const auto bit = bit_of(x.index);
-  auto& uses = own_->uses[x.index / bits_per_word];
+  auto& uses = own_.mine->uses[x.index / bits_per_word];
   const bool has_it = (uses.fetch_or(bit) & bit) != 0;
   if (begin(x))
     return true;
@@ -315,8 +366,10 @@ bool shared_arena::begin(place x) noexcept {
 }
 
 void shared_arena::leave(place x) noexcept {
+  if (!own_.mine)
+    return; // forked, and too late for a row
   const std::lock_guard guard{uses_mutex_};
-  own_->uses[x.index / bits_per_word].fetch_and(~bit_of(x.index));
+  own_.mine->uses[x.index / bits_per_word].fetch_and(~bit_of(x.index));
   all_->leaves.fetch_add(1);
 }
 
@@ -398,7 +451,9 @@ std::span<std::byte> shared_arena::text(place x, std::size_t half) noexcept {
 // -- waking -------------------------------------------------------------------
 
 void shared_arena::set_waiting(place x, bool waits) noexcept {
-  auto& word = own_->waits[x.index / bits_per_word];
+  if (!own_.mine)
+    return;
+  auto& word = own_.mine->waits[x.index / bits_per_word];
   const auto bit = bit_of(x.index);
   // Before it looks at the value; against `ring`, which comes after a change.
   if (waits)
@@ -413,7 +468,7 @@ void shared_arena::ring(place x) noexcept {
   const auto bit = bit_of(x.index);
   for (std::size_t i = 0; i != all_->rows.load(); ++i) {
     auto& other = all_->processes[i];
-    if (i == own_number_
+    if (i == own_.number
         || (other.waits[x.index / bits_per_word].load() & bit) == 0)
       continue;
     other.bell.fetch_add(1);
@@ -437,12 +492,16 @@ std::uint32_t shared_arena::deaths() const noexcept {
 }
 
 std::uint32_t shared_arena::bell() const noexcept {
-  return own_->bell.load();
+  return own_.mine ? own_.mine->bell.load() : 0;
 }
 
 void shared_arena::wait_for_bell(std::uint32_t seen) noexcept {
+  if (!own_.mine) { // nobody can wake it: it looks again and again
+    std::this_thread::sleep_for(std::chrono::milliseconds{1});
+    return;
+  }
   // Not a private futex: the memory has another address elsewhere.
-  ::syscall(SYS_futex, reinterpret_cast<std::uint32_t*>(&own_->bell),
+  ::syscall(SYS_futex, reinterpret_cast<std::uint32_t*>(&own_.mine->bell),
             FUTEX_WAIT, seen, nullptr, nullptr, 0);
 }
 

@@ -27,7 +27,8 @@ namespace puma::internal {
 /// used the slot for `most_transit`.
 ///
 /// *Threads.* All functions may be called from any thread. None takes a lock
-/// that other processes would wait for.
+/// that other processes would wait for. A process that is forked, and goes on
+/// without another program, gets a row of its own, with what its parent used.
 class shared_arena {
  public:
   /// For what a single word holds, and for values that are encoded.
@@ -114,20 +115,34 @@ class shared_arena {
   struct row;
   struct layout;
 
+  /// Of a row.
+  struct claim {
+    int locks = -1; // a description of the file, which is never handed down
+    row* mine = nullptr; // null when there are too many processes
+    std::size_t number = most_processes;
+  };
+
   explicit shared_arena(int descriptor);
 
+  /// Makes the instance, and lets it follow when the process forks.
+  static void install(int descriptor);
+
+  static void before_fork();
+  static void after_fork(bool in_child);
+
+  template <class F>
+  void for_each_known_word(F&& what) const;
   std::optional<place> try_take(std::uint32_t index) noexcept;
   bool begin(place x) noexcept;
-  void claim_row();
+  [[nodiscard]] claim claim_row() const;
   [[nodiscard]] bool row_lives(std::size_t number) const noexcept;
   [[nodiscard]] bool in_use(std::uint32_t index,
                             std::span<const std::size_t> rows) noexcept;
 
   int descriptor_;
-  int locks_ = -1; // another description of the same file, never handed down
   layout* all_ = nullptr;
-  row* own_ = nullptr; // null when there are too many processes
-  std::size_t own_number_ = most_processes;
+  claim own_;
+  claim childs_;          // while the process forks
   std::mutex uses_mutex_; // orders what threads of this process say in its row
 };
 
