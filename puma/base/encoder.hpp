@@ -107,6 +107,11 @@ class encoder {
   /// Keeps what the bytes denote, for as long as they are here.
   void keep(std::shared_ptr<const void> x) { kept_.push_back(std::move(x)); }
 
+  /// Keeps what `x` keeps, of which some bytes are here, too.
+  void keep_as(const encoder& x) {
+    kept_.insert(kept_.end(), x.kept_.begin(), x.kept_.end());
+  }
+
   [[nodiscard]] void* context() const noexcept { return context_; }
 
   /// Codecs of types that may hold themselves call these around each value.

@@ -173,14 +173,17 @@ void port::next_batch() {
   // large value serves the next one, when it is back.
   if (batch_->size() <= most_kept_bytes && busy_batches_.size() < most_batches)
     busy_batches_.push_back(std::move(batch_));
-  for (auto& x : busy_batches_)
-    if (x.use_count() == 1) {
-      batch_ = std::move(x);
-      x = std::move(busy_batches_.back());
-      busy_batches_.pop_back();
-      batch_->clear();
-      return;
-    }
+  // Also those that are not needed now let go of what they keep.
+  const auto idle = std::partition(
+    busy_batches_.begin(), busy_batches_.end(),
+    [](const std::shared_ptr<encoder>& x) { return x.use_count() != 1; });
+  for (auto i = idle; i != busy_batches_.end(); ++i)
+    (*i)->clear();
+  if (idle != busy_batches_.end()) {
+    batch_ = std::move(busy_batches_.back());
+    busy_batches_.pop_back();
+    return;
+  }
   batch_ = std::make_shared<encoder>(static_cast<void*>(&context_));
 }
 

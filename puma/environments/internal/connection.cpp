@@ -130,11 +130,13 @@ void connection::add_leftover(bytes rest,
       && backlog_.back().rest.size() == copies_->size()) {
     copies_->block(rest.data(), rest.size());
     backlog_.back().rest = copies_->bytes();
-    return;
+  } else {
+    copies_ = std::make_shared<encoder>();
+    copies_->block(rest.data(), rest.size());
+    backlog_.push_back({copies_, copies_->bytes()});
   }
-  copies_ = std::make_shared<encoder>();
-  copies_->block(rest.data(), rest.size());
-  backlog_.push_back({copies_, copies_->bytes()});
+  if (keep)
+    copies_->keep_as(*keep);
 }
 
 bool connection::flush_backlog() noexcept {

@@ -115,6 +115,7 @@ class worker_node::run final : public run_observer,
     text->number(static_cast<std::uint32_t>(i - statuses_.begin()));
     detail::encode_key(*text, *key);
     text->block(value.bytes().data(), value.size());
+    text->keep_as(value);
     // An owner that is slow gets the latest one of those that come meanwhile.
     if (i->under_way)
       i->next = std::move(text);
