@@ -23,7 +23,7 @@ std::string checked(std::string name) {
 
 runnable::runnable(std::string name)
   : name_(checked(std::move(name))),
-    host_(detail::claim_host()) {}
+    host_(detail::claim_host(*this)) {}
 
 runnable::~runnable() = default;
 

@@ -11,7 +11,7 @@ namespace puma {
 attribute::attribute(std::string name)
   : name_(std::move(name)),
     scope_(detail::current_scope()),
-    side_(detail::is_in_construction() ? side::child : side::parent),
+    side_(detail::is_in_construction(this) ? side::child : side::parent),
     scope_name_(detail::describe_current_scope()) {
   if (name_.empty())
     throw usage_error{"attribute: the name must not be empty"};

@@ -2,6 +2,7 @@
 
 #include "puma/environments/condition.hpp"
 
+#include "puma/base/detail/nesting_mark.hpp"
 #include "puma/buffers/internal/waiting.hpp"
 #include "puma/environments/detail/shared_place.hpp"
 #include "puma/environments/internal/shared_slot.hpp"
@@ -25,6 +26,11 @@ struct condition::state {
 
   [[nodiscard]] std::string description() const {
     return "condition '" + name + "'";
+  }
+
+  /// For where a function of the user runs.
+  [[nodiscard]] detail::nesting_mark mark() const {
+    return {this, "condition", name};
   }
 
   bool wait_shared(internal::time_point deadline,
@@ -51,6 +57,7 @@ const std::string& condition::name() const {
 
 void condition::change(const std::function<void()>& change) {
   auto& x = get();
+  const auto mark = x.mark();
   internal::wake_list wakes;
   std::unique_lock lock{x.mutex};
   if (!x.slot) {
@@ -75,11 +82,15 @@ void condition::wait(const std::function<bool()>& holds) const {
 bool condition::wait_for(std::chrono::nanoseconds timeout,
                          const std::function<bool()>& holds) const {
   auto& x = get();
+  static_cast<void>(x.mark());
   const auto deadline = internal::deadline_after(timeout);
   std::unique_lock lock{x.mutex};
   if (!x.slot) {
-    const bool in_time = x.waiting.wait(lock, deadline, x.description(),
-                                        [&] { return x.slot || holds(); });
+    // A call that runs while this thread waits may use it.
+    const bool in_time = x.waiting.wait(lock, deadline, x.description(), [&] {
+      const auto mark = x.mark();
+      return x.slot || holds();
+    });
     if (!in_time || !x.slot)
       return in_time;
   }
@@ -109,6 +120,7 @@ bool condition::state::wait_shared(internal::time_point deadline,
 
 void codec<condition>::encode(encoder& to, const condition& from) {
   auto& x = from.get();
+  const auto mark = x.mark();
   internal::wake_list wakes;
   const std::lock_guard guard{x.mutex};
   if (!x.slot && to.context()) {

@@ -149,6 +149,18 @@ TEST_P(attributes, that_are_shared_stay_as_they_were_when_a_change_throws) {
   EXPECT_EQ(parent->note.get(), "begin");
 }
 
+TEST_P(attributes, that_are_shared_may_not_be_used_within_their_change) {
+  EXPECT_EQ(text_of<usage_error>([&] {
+              parent->note.update([&](std::string& text) {
+                text += "changed";
+                static_cast<void>(parent->note.get());
+              });
+            }),
+            "attribute 'note': used within its own change or predicate");
+
+  EXPECT_EQ(parent->note.get(), "begin");
+}
+
 TEST_P(attributes, of_the_child_only_are_made_in_its_scope) {
   auto x = hand_over(parent);
   stream_all(in, 4, 4);
@@ -304,6 +316,38 @@ TEST_P(attributes, of_a_parent_that_a_runnable_has_made_belong_to_that) {
   EXPECT_THAT(
     text_of<scope_error>([&] { static_cast<void>(made->factor.get()); }),
     HasSubstr("lives in the parent scope (runnable 'maker')"));
+}
+
+TEST_P(attributes, of_a_parent_that_a_constructor_has_made_are_the_parents) {
+  // Makes a parent's object before its own base, hands it over in on_start.
+  class family : public puma::command_driven_runnable {
+   public:
+    explicit family(const puma::thread_environment& env)
+      : family(std::make_shared<scoped_stage>(), env) {}
+
+    void fill(const int_buffer& from, const int_buffer& to) {
+      other_->in.set(from);
+      other_->out.set(to);
+      children_.push_back(env_.run(other_));
+    }
+
+   private:
+    family(std::shared_ptr<scoped_stage> other,
+           const puma::thread_environment& env)
+      : command_driven_runnable("family"),
+        other_(std::move(other)),
+        env_(env) {}
+
+    std::shared_ptr<scoped_stage> other_;
+    puma::thread_environment env_;
+    std::vector<puma::runner> children_;
+  };
+
+  auto x = run<family>(env());
+  x.call<&family::fill>(in, out);
+  stream_all(in, 1, 2);
+
+  EXPECT_THAT(rest_of(out), ElementsAre(1, 2));
 }
 
 TEST_P(attributes, outlive_the_child_in_the_parent) {

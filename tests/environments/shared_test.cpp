@@ -147,6 +147,34 @@ TEST_P(shared, condition_gives_up_after_its_time) {
   EXPECT_TRUE(c.wait_for(0ms, [] { return true; }));
 }
 
+TEST_P(shared, condition_refuses_to_be_used_within_itself) {
+  auto c = env().make_condition("c");
+  const auto refused = [](const auto& what) {
+    try {
+      what();
+    } catch (const puma::usage_error& error) {
+      return std::string{error.what()};
+    }
+    return std::string{};
+  };
+  const auto text = "condition 'c': used within its own change or predicate";
+
+  EXPECT_EQ(refused([&] { c.change([&] { c.change([] {}); }); }), text);
+  EXPECT_EQ(refused([&] { c.change([&] { c.wait([] { return true; }); }); }),
+            text);
+  EXPECT_EQ(refused([&] {
+              c.wait([&] {
+                c.change([] {});
+                return true;
+              });
+            }),
+            text);
+
+  // Nothing is left of that.
+  c.change([] {});
+  EXPECT_TRUE(c.wait_for(0ms, [] { return true; }));
+}
+
 TEST_P(shared, condition_lets_dedicated_runnables_take_turns) {
   auto turns = env().make_condition("turns");
   int turn = 0; // guarded by the condition

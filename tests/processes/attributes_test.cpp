@@ -232,6 +232,19 @@ TEST_F(scoped_in_processes, values_that_are_too_large_to_share_are_refused) {
   EXPECT_EQ(big->value.get(), "small");
 }
 
+TEST_F(scoped_in_processes, values_with_handles_are_refused_by_their_name) {
+  auto with_handles = std::make_shared<
+    holder<puma::shared<std::vector<puma::buffer<int>>>>>();
+  with_handles->value.set({env.make_buffer<int>("inner", 1)});
+
+  EXPECT_THAT(thrown_text<puma::usage_error>(
+                [&] { static_cast<void>(env.run(with_handles)); }),
+              AllOf(HasSubstr("attribute 'value'"),
+                    HasSubstr("shared between "
+                              "processes"),
+                    HasSubstr("inner")));
+}
+
 /// Ends its process in the middle of a change of what is shared.
 class dying_in_update : public puma::command_driven_runnable {
  public:

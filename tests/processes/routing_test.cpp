@@ -160,6 +160,24 @@ TEST_P(routing, ends_a_multicast_at_an_output_that_may_not_be_full) {
   EXPECT_EQ(read(b).values, numbers(1, last - 1));
 }
 
+TEST_P(routing, ends_a_multicast_at_an_output_that_is_full_from_the_start) {
+  using output = puma::multicast_output<int>;
+  auto other = b.open_publisher();
+  send_numbers(other, 1, 16);
+  auto x = env().run<cast>("cast", in,
+                           std::vector{output{a}, output{b, when_full::fail}});
+  auto out = in.open_publisher();
+  send(out, 17);
+
+  const auto found = read(a);
+
+  ASSERT_TRUE(found.error) << to_string(found.end);
+  EXPECT_EQ(found.error->type(), "puma::buffer_full");
+  EXPECT_THAT(std::string{found.error->text()},
+              HasSubstr("buffer 'b': full at 16 values"));
+  EXPECT_EQ(read(b).values, numbers(1, 16));
+}
+
 // -- distributor and merger ---------------------------------------------------
 
 TEST_P(routing, distributes_and_merges_in_turn) {

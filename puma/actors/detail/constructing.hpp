@@ -3,6 +3,7 @@
 #pragma once
 
 #include "puma/actors/detail/crossing.hpp"
+#include "puma/actors/detail/making.hpp"
 #include "puma/actors/runnable.hpp"
 #include "puma/base/error.hpp"
 #include "puma/buffers/buffer.hpp"
@@ -165,7 +166,7 @@ class constructing_recipe final : public recipe {
   std::unique_ptr<runnable> make() override {
     return std::apply(
       [](auto&... xs) {
-        return std::make_unique<Runnable>(argument<Args>::pass(xs)...);
+        return make_hosted<Runnable>(argument<Args>::pass(xs)...);
       },
       args_);
   }
@@ -176,7 +177,7 @@ class constructing_recipe final : public recipe {
       auto args = args_;
       return std::apply(
         [](auto&... xs) {
-          return std::make_unique<Runnable>(argument<Args>::pass(xs)...);
+          return make_hosted<Runnable>(argument<Args>::pass(xs)...);
         },
         args);
     } else {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "puma/actors/detail/crossing.hpp"
+#include "puma/actors/detail/making.hpp"
 #include "puma/actors/runnable.hpp"
 #include "puma/base/codec.hpp"
 #include "puma/base/error.hpp"
@@ -123,7 +124,7 @@ class handing_recipe final : public recipe {
 
  private:
   static std::unique_ptr<runnable> make_with(all_parcels packed) {
-    auto made = std::make_unique<T>();
+    auto made = make_hosted<T>();
     [[maybe_unused]] auto to = made->attributes();
     [&]<std::size_t... I>(std::index_sequence<I...>) {
       (std::get<I>(to).unpack(std::move(std::get<I>(packed))), ...);

@@ -18,18 +18,22 @@ internal::task& running_host() noexcept {
   return *running_task();
 }
 
-internal::task* claim_host() noexcept {
+void announce_object(const void* begin, std::size_t size) noexcept {
+  running_task()->announce_object(begin, size);
+}
+
+internal::task* claim_host(const runnable& x) noexcept {
   auto* running = running_task();
-  return running && running->claim() ? running : nullptr;
+  return running && running->claim(x) ? running : nullptr;
 }
 
 const void* current_scope() noexcept {
   return internal::party::current();
 }
 
-bool is_in_construction() noexcept {
+bool is_in_construction(const void* part) noexcept {
   const auto* running = running_task();
-  return running && !running->object();
+  return running && running->makes(part);
 }
 
 std::string describe_current_scope() {

@@ -33,9 +33,13 @@ namespace puma::detail {
 /// @pre there is one
 [[nodiscard]] internal::task& running_host() noexcept;
 
-/// Returns the host that is just making its runnable on this thread, once: to
-/// the first runnable that is made. Otherwise null.
-[[nodiscard]] internal::task* claim_host() noexcept;
+/// Says where the running host's runnable is about to be made. What is made
+/// elsewhere meanwhile, such as by its constructor, is not the host's.
+void announce_object(const void* begin, std::size_t size) noexcept;
+
+/// Returns the host that is just making its runnable on this thread if `x` is
+/// that runnable; otherwise null.
+[[nodiscard]] internal::task* claim_host(const runnable& x) noexcept;
 
 // -- scopes -------------------------------------------------------------------
 
@@ -43,8 +47,8 @@ namespace puma::detail {
 /// on this thread, and the one outside of runnables, which is null.
 [[nodiscard]] const void* current_scope() noexcept;
 
-/// Returns whether that runnable is just being made.
-[[nodiscard]] bool is_in_construction() noexcept;
+/// Returns whether that runnable is just being made, and `part` is in it.
+[[nodiscard]] bool is_in_construction(const void* part) noexcept;
 
 /// Returns who that is, such as `runnable 'squarer'`.
 [[nodiscard]] std::string describe_current_scope();

@@ -469,7 +469,6 @@ bool task::construct() {
   // buffers are outputs, whose streams have to be completed.
   activity_.store("constructor", std::memory_order_relaxed);
   try {
-    awaits_object_ = true;
     object_ = may_repeat ? recipe->make_again() : recipe->make();
     if (auto plan = record_->owner->constructed(
           *record_, object_->name(),
@@ -490,7 +489,7 @@ bool task::construct() {
     own_error_ = failed.has_value();
     over = true;
   }
-  awaits_object_ = false;
+  object_place_ = {};
   activity_.store(waiting_activity, std::memory_order_relaxed);
   const bool stopped_early = over && !failed && !object_;
   const bool suspends = over && !object_ && must_suspend(failed.has_value());
@@ -801,7 +800,7 @@ bool task::any_output_live() const {
   });
 }
 
-bool task::drain_outboxes() noexcept {
+bool task::drain_outboxes() {
   bool all = true;
   for (auto* x : outputs_)
     all = x->drain_outbox(pending_) && all;

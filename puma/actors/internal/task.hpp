@@ -13,9 +13,12 @@
 #include "puma/buffers/internal/party.hpp"
 
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -79,10 +82,24 @@ class task : public party, public hosted {
   /// The object of the runnable; null while it is constructed.
   [[nodiscard]] runnable* object() const noexcept { return object_.get(); }
 
-  /// Returns whether the host is just making its runnable, to the first one
-  /// that asks.
-  [[nodiscard]] bool claim() noexcept {
-    return std::exchange(awaits_object_, false);
+  /// Says where its runnable is about to be made.
+  void announce_object(const void* begin, std::size_t size) noexcept {
+    object_place_ = {static_cast<const std::byte*>(begin), size};
+    awaits_object_ = true;
+  }
+
+  /// Returns whether `x` is its runnable, which is just being made, the first
+  /// time: others in it are parts.
+  [[nodiscard]] bool claim(const runnable& x) noexcept {
+    return awaits_object_ && makes(&x) && std::exchange(awaits_object_, false);
+  }
+
+  /// Returns whether its runnable is just being made, and `part` is in it.
+  [[nodiscard]] bool makes(const void* part) const noexcept {
+    const auto* const at = static_cast<const std::byte*>(part);
+    const auto* const begin = object_place_.data();
+    return !object_ && std::less_equal<>{}(begin, at)
+           && std::less<>{}(at, begin + object_place_.size());
   }
 
   /// Returns the error that the exception being handled is; nothing if that
@@ -195,7 +212,7 @@ class task : public party, public hosted {
   outcome service_source(slice_clock& clock);
   input& input_at(std::size_t number);
   void give_room();
-  bool drain_outboxes() noexcept;
+  bool drain_outboxes();
   bool outputs_have_room();
   bool any_output_live() const;
   void deliver_end(input& in, const failure* error);
@@ -227,12 +244,12 @@ class task : public party, public hosted {
 
   std::atomic<std::uint32_t> bits_;
   const bool may_wait_;
+  bool awaits_object_ = false;
   bool stopping_ = false;
   bool draining_ = false;
   bool suspending_ = false;
   bool ready_told_ = false;
   bool needs_input_ = false;
-  bool awaits_object_ = false;
   bool was_constructed_ = false;
   bool end_taken_ = false; // by an overridden on_complete
   bool own_error_ = false;
@@ -241,6 +258,7 @@ class task : public party, public hosted {
   bool room_taken_ = false; // a hook that waited had the wake for that
   std::atomic<const char*> activity_{"waiting"};
   record_ptr record_;
+  std::span<const std::byte> object_place_; // while it is made
   std::unique_ptr<runnable> object_;
   source_runnable* source_ = nullptr;
   std::unique_ptr<fault_counter> faults_; // that a test wants

@@ -4,6 +4,7 @@
 
 #include "puma/actors/detail/handing.hpp"
 #include "puma/base/codec.hpp"
+#include "puma/base/detail/nesting_mark.hpp"
 #include "puma/base/error.hpp"
 #include "puma/environments/detail/shared_text.hpp"
 #include "puma/environments/shared_value.hpp"
@@ -110,6 +111,7 @@ class shared_cell {
   explicit shared_cell(parcel x) noexcept : state_(std::move(x.shared)) {}
 
   [[nodiscard]] T get() const {
+    const auto mark = this->mark();
     std::unique_lock lock{state_->mutex};
     if constexpr (can_cross<T>) {
       if (state_->text) {
@@ -122,6 +124,7 @@ class shared_cell {
   }
 
   void set(T value) {
+    const auto mark = this->mark();
     std::unique_lock lock{state_->mutex};
     if constexpr (can_cross<T>) {
       if (state_->text) {
@@ -136,6 +139,7 @@ class shared_cell {
 
   template <class F>
   T update(F&& change) {
+    const auto mark = this->mark();
     std::unique_lock lock{state_->mutex};
     if constexpr (can_cross<T>) {
       if (state_->text) {
@@ -156,6 +160,7 @@ class shared_cell {
   /// Lets other processes take part.
   void prepare() {
     if constexpr (can_cross<T>) {
+      const auto mark = this->mark();
       const std::lock_guard guard{state_->mutex};
       if (state_->text)
         return;
@@ -176,9 +181,18 @@ class shared_cell {
     return "attribute '" + state_->name + "'";
   }
 
+  [[nodiscard]] nesting_mark mark() const {
+    return {state_.get(), "attribute", state_->name};
+  }
+
   [[nodiscard]] encoder encoded(const T& x) const {
     encoder result;
-    puma::encode(result, x);
+    try {
+      puma::encode(result, x);
+    } catch (const error& why) { // such as of a handle in it
+      throw usage_error{describe() + ": its value cannot be shared between "
+                        + "processes: " + why.what()};
+    }
     if (result.size() > shared_text::most_bytes)
       throw usage_error{describe() + ": its value takes "
                         + std::to_string(result.size())

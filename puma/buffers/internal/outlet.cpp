@@ -233,14 +233,17 @@ void outlet::close(outlet* x) noexcept {
     delete x;
 }
 
+void outlet::fail_as_full(std::uint64_t refused) {
+  queue_->stats_.refused += refused;
+  throw buffer_full{"buffer '" + queue_->name() + "': full at "
+                    + std::to_string(queue_->capacity())
+                    + " values and its policy is to fail"};
+}
+
 publish_result outlet::refuse(queue::guard& lock) {
   auto& q = *queue_;
-  if (policy_ == policy::fail) {
-    ++q.stats_.refused;
-    throw buffer_full{"buffer '" + q.name() + "': full at "
-                      + std::to_string(q.capacity())
-                      + " values and its policy is to fail"};
-  }
+  if (policy_ == policy::fail)
+    fail_as_full(1);
   ++q.stats_.dropped_newest;
   q.report_drops(queue::event::dropped_newest, 1, lock);
   return publish_result::full;
@@ -463,7 +466,7 @@ bool outlet::await_room() {
   }
 }
 
-std::uint64_t outlet::drop_outbox() noexcept {
+std::uint64_t outlet::empty_outbox() noexcept {
   auto& q = *queue_;
   while (!outbox_.empty()) {
     auto* x = outbox_.pop_front();
@@ -472,12 +475,10 @@ std::uint64_t outlet::drop_outbox() noexcept {
     x->begin = x->end = 0;
     q.recycle(x);
   }
-  const auto result = std::exchange(outbox_count_, 0);
-  q.stats_.dropped_newest += result;
-  return result;
+  return std::exchange(outbox_count_, 0);
 }
 
-bool outlet::drain_outbox(wake_list& wakes) noexcept {
+bool outlet::drain_outbox(wake_list& wakes) {
   if (outbox_count_ == 0)
     return true;
   auto& q = *queue_;
@@ -513,12 +514,18 @@ bool outlet::drain_outbox(wake_list& wakes) noexcept {
       if (auto* left = q.append(x, wakes))
         q.recycle(left);
     }
-    // What waited for the first places only, and is dropped otherwise.
-    const auto dropped = drops() && !q.opening_ ? drop_outbox() : 0;
+    // What waited for the first places only: it would have been refused.
+    const auto refused = policy_ != policy::block && !q.opening_
+                           ? empty_outbox()
+                           : 0;
     if (outbox_count_ == 0) {
       q.wake_waiters(wakes);
-      if (dropped != 0)
-        q.report_drops(queue::event::dropped_newest, dropped, lock);
+      if (refused == 0)
+        return true;
+      if (policy_ == policy::fail)
+        fail_as_full(refused);
+      q.stats_.dropped_newest += refused;
+      q.report_drops(queue::event::dropped_newest, refused, lock);
       return true;
     }
     if (wait_.waiting)

@@ -55,8 +55,10 @@ class outlet : public detail::write_window {
   bool await_room();
 
   /// Moves as much of the outbox as has room to the queue. Returns whether the
-  /// outbox is empty; otherwise the owner is armed once there is room.
-  bool drain_outbox(wake_list& wakes) noexcept;
+  /// outbox is empty; otherwise the owner is armed once there is room. Throws
+  /// `buffer_full` when values that waited to learn how much room there is are
+  /// refused.
+  bool drain_outbox(wake_list& wakes);
 
   /// Ends this publisher's stream; everything unflushed goes before the end.
   void complete(wake_list& wakes);
@@ -100,9 +102,6 @@ class outlet : public detail::write_window {
   publish_result publish_chunked(void* value, bool only_try);
   publish_result to_outbox(void* value);
   publish_result refuse(queue::guard& lock);
-  [[nodiscard]] bool drops() const noexcept {
-    return policy_ == policy::warn || policy_ == policy::drop_newest;
-  }
   void place(void* value) noexcept;
   void register_output_block();
 
@@ -112,7 +111,8 @@ class outlet : public detail::write_window {
   void return_credit(wake_list& wakes) noexcept;
   void discard(chunk* x, bool behind_error) noexcept;
   void got_room() noexcept;
-  std::uint64_t drop_outbox() noexcept;
+  [[noreturn]] void fail_as_full(std::uint64_t refused);
+  std::uint64_t empty_outbox() noexcept;
   bool reserve(wake_list& wakes);
   bool reserve_or_wait(wake_list& wakes);
   void hand_over_everything(wake_list& wakes) noexcept;
