@@ -111,6 +111,16 @@ foreach(
   endforeach()
 endforeach()
 
+add_test(
+  NAME word_count.nodes
+  COMMAND
+    "${Python3_EXECUTABLE}"
+    "${PROJECT_SOURCE_DIR}/tests/examples/word_count_nodes_test.py"
+    $<TARGET_FILE:word_count>)
+set_tests_properties(
+  word_count.nodes PROPERTIES LABELS "examples;process" TIMEOUT 60
+                              SKIP_RETURN_CODE 77)
+
 puma_example(
   160_one_log
   PROCESSES

@@ -11,7 +11,6 @@
 #include <CLI/CLI.hpp>
 
 #include <iostream>
-#include <memory>
 #include <optional>
 #include <string>
 #include <system_error>
@@ -55,8 +54,10 @@ std::optional<options> parse(const std::vector<std::string>& args, int& code) {
       "Values that each buffer holds, blocks of 64 KiB or their words")
     ->check(CLI::Range(1, 1'000'000))
     ->capture_default_str();
-  app.add_option("--env", result.environment, "Where the runnables run")
-    ->check(CLI::IsMember({"thread", "process"}))
+  app
+    .add_option("--env", result.environment,
+                "Where the runnables run: thread, process, or a node or group "
+                "of --puma-placement")
     ->capture_default_str();
   try {
     // CLI11 takes them in reverse, and without the program's name.
@@ -69,13 +70,11 @@ std::optional<options> parse(const std::vector<std::string>& args, int& code) {
 }
 
 // [environment]
-std::unique_ptr<puma::environment> make_environment(puma::runtime& rt,
-                                                    const std::string& name) {
-  if (name == "thread")
-    return std::make_unique<puma::thread_environment>(rt);
-  if (name == "process") // each runnable in a process of its own
-    return std::make_unique<puma::process_environment>(rt);
-  throw puma::usage_error{"no such environment: " + name};
+puma::named_environment make_environment(puma::runtime& rt,
+                                         const std::string& name) {
+  // `thread`; `process`: each runnable in a process of its own; or a node, or a
+  // group of nodes, that the placement names.
+  return rt.environment(name);
 }
 // [environment]
 
@@ -122,7 +121,13 @@ int main(int argc, char** argv) {
       return 2;
     }
 
-    const auto env = make_environment(rt, options->environment);
+    std::optional<puma::named_environment> env;
+    try {
+      env = make_environment(rt, options->environment);
+    } catch (const puma::usage_error& error) {
+      std::cerr << "word_count: " << error.what() << '\n';
+      return 2;
+    }
     const auto result = run_pipeline(rt, *env, files, options->pipeline);
     return print(result, files, rt.is_draining());
   });

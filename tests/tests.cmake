@@ -256,6 +256,7 @@ puma_test(
           processes/places.cpp
           processes/stages.cpp
           processes/proc.cpp
+          processes/nodes.cpp
           processes/attributes_test.cpp
           processes/calls_test.cpp
           processes/deaths_test.cpp
@@ -279,6 +280,19 @@ puma_test(
   LIBRARIES shared_stage)
 target_precompile_headers(process_environment_test PRIVATE
                           ${puma_test_headers})
+
+puma_test(
+  node_test
+  LABEL process
+  OWN_MAIN
+  SOURCES processes/main.cpp
+          processes/places.cpp
+          processes/stages.cpp
+          processes/proc.cpp
+          processes/nodes.cpp
+          processes/node_security_test.cpp
+          processes/nodes_test.cpp
+          processes/placement_test.cpp)
 
 # Recipes must survive what drops unreferenced parts of a program.
 foreach(how IN ITEMS gc_sections lto)

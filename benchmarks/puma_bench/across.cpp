@@ -4,6 +4,7 @@
 #include "benchmarks/puma_bench/stages.hpp"
 
 #include <algorithm>
+#include <memory>
 #include <vector>
 
 namespace puma_bench {
@@ -15,9 +16,11 @@ using stamp = std::int64_t;
 constexpr std::int64_t period_ns = 1'000'000; // 1000 round trips in a second
 constexpr std::int64_t head_start_ns = 10'000'000;
 
-puma::process_environment make_worker(puma::runtime& rt,
-                                      const settings& given) {
-  return puma::process_environment{rt, {.threads = given.threads}};
+std::unique_ptr<puma::environment> make_other_side(puma::runtime& rt,
+                                                   const settings& given) {
+  auto there = given;
+  there.processes = true;
+  return make_environment(rt, there);
 }
 
 template <class Items>
@@ -25,10 +28,10 @@ measurement run_across(const settings& given, Items items) {
   using value_type = typename Items::value_type;
   puma::runtime rt{{.threads = given.threads}};
   const puma::thread_environment here{rt};
-  const auto there = make_worker(rt, given);
+  const auto there = make_other_side(rt, given);
   const auto made = here.make_buffer<value_type>("made", given.capacity);
   report_box reports{here, 2};
-  auto eat = there.run<sink<Items>>(made, items, reports.buffer());
+  auto eat = there->run<sink<Items>>(made, items, reports.buffer());
   eat.wait_until_running();
   const typename source<Items>::range all{.limit = given.items};
   auto make = here.run<source<Items>>(made, items, all, reports.buffer());
@@ -68,10 +71,10 @@ measurement run_across_blocks(const settings& given) {
 measurement run_across_latency(const settings& given) {
   puma::runtime rt{{.threads = given.threads}};
   const puma::thread_environment here{rt};
-  const auto there = make_worker(rt, given);
+  const auto there = make_other_side(rt, given);
   const auto ping = here.make_buffer<stamp>("ping", given.capacity);
   const auto pong = here.make_buffer<stamp>("pong", given.capacity);
-  auto answers = there.run<echo>(ping, pong);
+  auto answers = there->run<echo>(ping, pong);
   answers.wait_until_running();
   auto out = ping.open_publisher();
   auto in = pong.subscribe();

@@ -80,8 +80,13 @@ void declare_own(convention& to) {
     .add_option("--payload", result.given.payload,
                 "Bytes of one value, for pipe3_1k and pipe3_1m")
     ->check(between(1, 1'000'000'000));
-  app.add_option("--env", environment, "Where the runnables run")
-    ->check(CLI::IsMember({"thread", "process"}));
+  app.add_option("--env", environment,
+                 "Where the runnables run: thread, process, or node=ADDRESS, "
+                 "where puma-bench --puma-node ADDRESS has been started");
+  app.add_option("--cert", result.given.certificate,
+                 "PEM file with the certificate for a tls:// node");
+  app.add_option("--key", result.given.key, "PEM file with its key");
+  app.add_option("--ca", result.given.ca, "PEM file with the CA of the node");
   app
     .add_option("--threads", result.given.threads,
                 "Scheduler threads; 0 for one per core")
@@ -110,10 +115,20 @@ void complete(command& x, const std::string& environment) {
   split_name(x.name, x);
   if (!x.what)
     return;
-  if (!environment.empty() && !x.what->fixed_environment.empty())
+  constexpr std::string_view node = "node=";
+  const bool is_node = environment.starts_with(node);
+  if (!environment.empty() && !is_node && environment != "thread"
+      && environment != "process")
+    throw CLI::ValidationError{"--env",
+                               "neither thread, process nor "
+                               "node=ADDRESS"};
+  if (is_node)
+    x.given.node = environment.substr(node.size());
+  if (!environment.empty() && !x.what->fixed_environment.empty()
+      && !(is_node && x.what->has_other_side))
     throw CLI::ValidationError{
       "--env", x.name + " " + std::string{x.what->fixed_environment}};
-  x.given.processes = environment == "process";
+  x.given.processes = is_node || environment == "process";
   if (x.given.items == 0)
     x.given.items = x.what->items;
   if (x.given.payload == 0)

@@ -33,6 +33,15 @@ run_summary report_box::take() {
 
 std::unique_ptr<puma::environment> make_environment(puma::runtime& rt,
                                                     const settings& given) {
+  if (!given.node.empty()) {
+    puma::node_options options;
+    options.threads = given.threads;
+    options.credentials = {.certificate = given.certificate,
+                           .key = given.key,
+                           .ca = given.ca,
+                           .insecure = true};
+    return std::make_unique<puma::node>(rt.connect(given.node, options));
+  }
   if (given.processes)
     return std::make_unique<puma::process_environment>(
       rt, puma::process_options{.threads = given.threads});

@@ -25,6 +25,13 @@ struct settings {
 
   /// Whether each runnable gets a process of its own.
   bool processes = false;
+
+  /// The address of the node where they are; empty: this host's. With `tls://`
+  /// the files with certificate, key and CA.
+  std::string node = {};
+  std::string certificate = {};
+  std::string key = {};
+  std::string ca = {};
 };
 
 /// What one run has shown.
@@ -53,6 +60,8 @@ struct workload {
   measurement (*run)(const settings&);
   /// Why the environment cannot be chosen; empty if it can.
   std::string_view fixed_environment = {};
+  /// Whether one of its runnables is in another process, perhaps at a node.
+  bool has_other_side = false;
 };
 
 /// Returns all workloads.

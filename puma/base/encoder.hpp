@@ -15,8 +15,8 @@ namespace puma {
 
 /// Collects the bytes of values that go to another process.
 ///
-/// *Format.* Both ends run the same executable on the same host, so the bytes
-/// are those of memory, without types, names or versions.
+/// *Format.* Both ends run the same executable, so the bytes are those of
+/// memory, without types, names or versions.
 ///
 /// *Threads.* Belongs to one thread at a time.
 class encoder {
@@ -34,6 +34,7 @@ class encoder {
       limit_(std::exchange(other.limit_, nullptr)),
       depth_(std::exchange(other.depth_, 0)),
       context_(other.context_),
+      leaves_host_(other.leaves_host_),
       kept_(std::move(other.kept_)) {}
 
   encoder& operator=(encoder&& other) noexcept {
@@ -42,6 +43,7 @@ class encoder {
     std::swap(limit_, other.limit_);
     std::swap(depth_, other.depth_);
     std::swap(context_, other.context_);
+    std::swap(leaves_host_, other.leaves_host_);
     kept_.swap(other.kept_);
     return *this;
   }
@@ -114,6 +116,11 @@ class encoder {
 
   [[nodiscard]] void* context() const noexcept { return context_; }
 
+  /// Whether the bytes go to another host, where handles of what is in memory
+  /// that processes share mean nothing.
+  [[nodiscard]] bool leaves_host() const noexcept { return leaves_host_; }
+  void set_leaves_host(bool x) noexcept { leaves_host_ = x; }
+
   /// Codecs of types that may hold themselves call these around each value.
   /// Throws `usage_error` for a value deeper than `max_depth`.
   void enter() {
@@ -133,6 +140,7 @@ class encoder {
   std::byte* limit_ = nullptr;
   std::size_t depth_ = 0;
   void* context_;
+  bool leaves_host_ = false;
   std::vector<std::shared_ptr<const void>> kept_;
 };
 

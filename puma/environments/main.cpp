@@ -4,16 +4,19 @@
 
 #include "puma/actors/exit_record.hpp"
 #include "puma/environments/internal/main_options.hpp"
+#include "puma/environments/internal/node_session.hpp"
 #include "puma/environments/internal/runtime_core.hpp"
 #include "puma/environments/internal/signal_watch.hpp"
 #include "puma/environments/internal/worker.hpp"
 #include "puma/logging/logging.hpp"
 
+#include <algorithm>
 #include <cstdlib>
 #include <exception>
 #include <iostream>
 #include <memory>
 #include <optional>
+#include <string_view>
 #include <utility>
 
 namespace puma::detail {
@@ -33,6 +36,51 @@ void report(const std::exception& error) {
              : std::string{error.what()});
 }
 
+bool parse(int argc, const char* const* argv, internal::main_options& to) {
+  try {
+    to = internal::parse_main_options(argc, argv);
+    return true;
+  } catch (const std::exception& error) {
+    std::cerr << error.what() << "\n";
+    return false;
+  }
+}
+
+bool configure_log(const internal::main_options& options) {
+  try {
+    if (!options.log_config.empty())
+      logging::configure(options.log_config);
+    if (options.level)
+      set_log_level(*options.level);
+    return true;
+  } catch (const std::exception& error) {
+    std::cerr << error.what() << "\n";
+    return false;
+  }
+}
+
+} // namespace
+
+/// Serves as a node if the command line says so.
+static std::optional<int> run_as_node(int argc, const char* const* argv) {
+  const std::string_view option = "--puma-node";
+  const bool is_meant = std::any_of(argv, argv + argc, [&](const char* x) {
+    return x == option || std::string_view{x}.starts_with("--puma-node=");
+  });
+  if (!is_meant)
+    return std::nullopt;
+  internal::main_options options;
+  if (!parse(argc, argv, options))
+    return exit_usage;
+  if (!options.node) // it was behind a lone `--`
+    return std::nullopt;
+  if (!configure_log(options))
+    return exit_usage;
+  return internal::run_agent(std::move(*options.node));
+}
+
+namespace {
+
 int run_body(runtime& rt, const std::function<int(runtime&)>& body) {
   try {
     return body(rt);
@@ -50,30 +98,21 @@ int run_main(int argc, char** argv, const std::function<int(runtime&)>& body) {
   if (const auto code = run_as_worker(argc, argv))
     return *code;
   internal::main_options options;
-  try {
-    options = internal::parse_main_options(argc, argv);
-  } catch (const std::exception& error) {
-    std::cerr << error.what() << "\n";
+  if (!parse(argc, argv, options))
     return exit_usage;
-  }
   if (!options.help.empty()) {
     std::cout << options.help;
     return 0;
   }
-  try {
-    if (!options.log_config.empty())
-      logging::configure(options.log_config);
-    if (options.level)
-      set_log_level(*options.level);
-  } catch (const std::exception& error) {
-    std::cerr << error.what() << "\n";
+  if (!configure_log(options))
     return exit_usage;
-  }
   // Before the first thread: all threads inherit the blocked signals.
   internal::signal_watch signals;
   auto owned = std::make_unique<internal::runtime_core>(options.runtime);
   auto& core = *owned;
   core.args = std::move(options.args);
+  core.credentials = std::move(options.credentials);
+  core.set_placement(std::move(options.placement));
   runtime rt{std::move(owned)};
   signals.start(rt, options.drain_timeout);
   auto result = run_body(rt, body);
@@ -104,9 +143,11 @@ std::optional<int> run_as_worker(int argc, const char* const* argv) {
   try {
     const auto options = internal::worker_options::parse(argc, argv);
     internal::allow_workers();
-    if (!options)
-      return std::nullopt;
-    return internal::run_worker(*options);
+    if (options)
+      return internal::run_worker(*options);
+    if (const auto session = internal::session_options::parse(argc, argv))
+      return internal::run_session(*session);
+    return detail::run_as_node(argc, argv);
   } catch (const std::exception& error) {
     std::cerr << error.what() << "\n";
     return detail::exit_usage;

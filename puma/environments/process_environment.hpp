@@ -2,19 +2,13 @@
 
 #pragma once
 
-#include "puma/environments/environment.hpp"
+#include "puma/environments/worker_environment.hpp"
 
 #include <chrono>
 #include <cstddef>
 #include <memory>
 
 namespace puma {
-
-class runtime;
-
-namespace internal {
-class run_starter;
-} // namespace internal
 
 /// Options of a `process_environment`.
 struct process_options {
@@ -57,24 +51,13 @@ struct process_options {
 ///
 /// *Lifetime.* Workers end with their runnables or with the runtime, and at the
 /// latest with this process, however that ends.
-class process_environment final : public environment {
+class process_environment final : public worker_environment {
  public:
   /// Throws `usage_error` when this program does not use `puma::main`.
   explicit process_environment(runtime& rt, process_options options = {});
 
  protected:
-  void adopt(const detail::buffer_core_ptr& x) const override;
-  runner prepare(bool own_thread, detail::recipe_ptr recipe,
-                 detail::care_ptr care) const override;
-  runner prepare_here(bool own_thread,
-                      detail::recipe_ptr recipe) const override;
   std::shared_ptr<const environment> share() const override;
-  runtime& owner() const noexcept override;
-  bool is_local() const noexcept override;
-
- private:
-  runtime* runtime_;
-  std::shared_ptr<internal::run_starter> starter_;
 };
 
 } // namespace puma

@@ -5,6 +5,7 @@
 #include "puma/base/error.hpp"
 #include "puma/base/internal/wait_driver.hpp"
 #include "puma/environments/internal/runtime_core.hpp"
+#include "puma/environments/named_environment.hpp"
 
 #include <caf/scheduler/abstract_coordinator.hpp>
 
@@ -172,6 +173,20 @@ bool runtime::is_draining() const {
 
 const std::vector<std::string>& runtime::args() const noexcept {
   return core_->args;
+}
+
+node runtime::connect(const std::string& address, node_options options) {
+  node result{*this, address, std::move(options)};
+  result.connect();
+  return result;
+}
+
+node runtime::connect(const std::string& address) {
+  return connect(address, {});
+}
+
+named_environment runtime::environment(const std::string& name) {
+  return named_environment{*this, name};
 }
 
 std::size_t runtime::threads() const noexcept {

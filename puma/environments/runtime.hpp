@@ -18,6 +18,10 @@ class actor_system;
 
 namespace puma {
 
+class named_environment;
+class node;
+struct node_options;
+
 namespace internal {
 class runtime_core;
 } // namespace internal
@@ -114,6 +118,17 @@ class runtime {
   /// The command line arguments that puma did not consume; the first one is
   /// the program's name.
   [[nodiscard]] const std::vector<std::string>& args() const noexcept;
+
+  /// Returns an environment that runs runnables at the node of that address,
+  /// `tls://host:port`, to which it has connected. See `node`, which also has a
+  /// constructor that does not wait.
+  [[nodiscard]] node connect(const std::string& address, node_options options);
+  [[nodiscard]] node connect(const std::string& address);
+
+  /// Returns the environment of that name: `thread`, `process`, or a node or
+  /// group of the placement that the command line names. Throws `usage_error`
+  /// if there is none.
+  [[nodiscard]] named_environment environment(const std::string& name);
 
   /// Returns the number of scheduler threads.
   [[nodiscard]] std::size_t threads() const noexcept;

@@ -25,8 +25,9 @@ namespace puma {
 /// copies denote the same value. No process that is killed leaves it locked.
 ///
 /// *Failure.* A default-constructed handle denotes nothing: using it is a
-/// `usage_error`. Sending one to another process throws `error` if it was made
-/// while all places that processes share were in use, about 125,000.
+/// `usage_error`, and so is sending one to another host. Sending one to another
+/// process throws `error` if it was made while all places that processes share
+/// were in use, about 125,000.
 template <class T>
 class shared_value {
   static_assert(std::is_integral_v<T> && sizeof(T) <= 8,

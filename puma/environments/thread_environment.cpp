@@ -20,13 +20,17 @@ runner thread_environment::prepare(bool own_thread, detail::recipe_ptr recipe,
                                    detail::care_ptr care) const {
   auto& core = runtime_->core();
   const auto terms = internal::terms_of(care.get());
-  return runner{core.all().prepare(core.local(), own_thread, std::move(recipe),
-                                   nullptr, std::move(care), terms)};
+  auto starter = core.place(*recipe, core.local());
+  return runner{core.all().prepare(std::move(starter), own_thread,
+                                   std::move(recipe), nullptr, std::move(care),
+                                   terms)};
 }
 
 runner thread_environment::prepare_here(bool own_thread,
                                         detail::recipe_ptr recipe) const {
-  return prepare(own_thread, std::move(recipe), nullptr);
+  auto& core = runtime_->core();
+  return runner{
+    core.all().prepare(core.local(), own_thread, std::move(recipe))};
 }
 
 std::shared_ptr<const environment> thread_environment::share() const {

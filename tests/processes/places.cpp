@@ -38,14 +38,17 @@ struct root_directory {
   }
 };
 
-std::unique_ptr<puma::environment> make_environment(place where,
-                                                    puma::runtime& rt) {
+std::unique_ptr<puma::environment>
+make_environment(place where, puma::runtime& rt, const test_node* node) {
   switch (where) {
   case place::processes:
     return std::make_unique<puma::process_environment>(rt);
   case place::shared:
     return std::make_unique<puma::process_environment>(
       rt, puma::process_options{.workers = 2});
+  case place::node:
+    return std::make_unique<puma::node>(rt, node->address(),
+                                        insecure_node("n"));
   case place::threads:
     break;
   }
@@ -109,6 +112,14 @@ std::vector<pid_t> runtime_test::workers() {
   return rt().core().processes().workers();
 }
 
-place_test::place_test() : environment_(make_environment(GetParam(), rt())) {}
+place_test::place_test()
+  : node_(GetParam() == place::node ? std::make_unique<test_node>() : nullptr),
+    environment_(make_environment(GetParam(), rt(), node_.get())) {}
+
+place_test::~place_test() {
+  environment_.reset();
+  if (node_)
+    destroy_runtime();
+}
 
 } // namespace puma_test

@@ -6,6 +6,7 @@
 #include "puma/environments/process_environment.hpp"
 #include "puma/environments/runtime.hpp"
 #include "puma/testing/capture_logs.hpp"
+#include "tests/processes/nodes.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -38,12 +39,14 @@ enum class place {
   threads,   ///< In this process.
   processes, ///< Each in a process of its own.
   shared,    ///< In two processes.
+  node,      ///< Each in a process of a node on this host.
 };
 
 inline void PrintTo(place x, std::ostream* to) {
   *to << (x == place::threads     ? "threads"
           : x == place::processes ? "processes"
-                                  : "shared_processes");
+          : x == place::shared    ? "shared_processes"
+                                  : "node");
 }
 
 inline std::string place_name(const ::testing::TestParamInfo<place>& info) {
@@ -52,6 +55,9 @@ inline std::string place_name(const ::testing::TestParamInfo<place>& info) {
 
 inline const auto any_place = ::testing::Values(
   place::threads, place::processes, place::shared);
+/// As above, and at a node: for what has to do with where the processes are.
+inline const auto any_place_at_all = ::testing::Values(
+  place::threads, place::processes, place::shared, place::node);
 inline const auto any_process = ::testing::Values(place::processes,
                                                   place::shared);
 
@@ -92,10 +98,12 @@ class place_test : public runtime_test,
                    public ::testing::WithParamInterface<place> {
  protected:
   place_test();
+  ~place_test() override;
 
   [[nodiscard]] const puma::environment& env() const { return *environment_; }
 
  private:
+  std::unique_ptr<test_node> node_;
   std::unique_ptr<puma::environment> environment_;
 };
 

@@ -139,6 +139,13 @@ struct argument<callable<F>> {
   static F&& pass(callable<F>& x) noexcept { return std::move(x.function); }
 };
 
+/// Whether the first of these is a text.
+template <class... Args>
+inline constexpr bool is_text_first = false;
+
+template <class... Args>
+inline constexpr bool is_text_first<std::string, Args...> = true;
+
 template <class T>
 inline constexpr bool can_copy_argument = can_copy<T>;
 
@@ -197,6 +204,13 @@ class constructing_recipe final : public recipe {
       return std::get<0>(args_);
     else
       return type_name(typeid(Runnable));
+  }
+
+  std::string label() const override {
+    if constexpr (is_text_first<Args...>)
+      return std::get<0>(args_);
+    else
+      return name();
   }
 
   std::string obstacle() const override {

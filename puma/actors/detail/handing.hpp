@@ -80,12 +80,14 @@ class handing_recipe final : public recipe {
     auto packed = std::apply(
       [&](auto&... xs) { return all_parcels{xs.pack(stays_here)...}; },
       parent->attributes());
-    return std::make_unique<handing_recipe>(parent->name(), std::move(packed));
+    return std::make_unique<handing_recipe>(parent->name(), std::move(packed),
+                                            stays_here);
   }
 
-  handing_recipe(std::string name, all_parcels packed)
+  handing_recipe(std::string name, all_parcels packed, bool stays_here)
     : name_(std::move(name)),
-      parcels_(std::move(packed)) {
+      parcels_(std::move(packed)),
+      stays_here_(stays_here) {
     std::apply([this](const auto&... xs) { (xs.collect(buffers), ...); },
                parcels_);
   }
@@ -102,7 +104,13 @@ class handing_recipe final : public recipe {
 
   std::string name() const override { return name_; }
 
-  std::string obstacle() const override { return {}; } // `pack` has thrown
+  std::string obstacle() const override {
+    if (!stays_here_)
+      return {}; // `pack` has thrown
+    return "it was asked of an environment of this process, so that its "
+           "attributes are those for threads, and the placement wants it "
+           "elsewhere: ask it of the other environment";
+  }
 
   std::optional<crossing_key> encode(encoder& to) const override {
     if (!registrar<handing_recipe>::known())
@@ -119,7 +127,8 @@ class handing_recipe final : public recipe {
     std::apply([&from](auto&... xs) { (xs.decode(from), ...); }, packed);
     if (!from.ok())
       return nullptr;
-    return std::make_unique<handing_recipe>(std::move(name), std::move(packed));
+    return std::make_unique<handing_recipe>(std::move(name), std::move(packed),
+                                            true); // made where it is
   }
 
  private:
@@ -135,6 +144,7 @@ class handing_recipe final : public recipe {
 
   std::string name_;
   all_parcels parcels_;
+  bool stays_here_;
 };
 
 } // namespace puma::detail

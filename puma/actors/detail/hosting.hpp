@@ -96,6 +96,10 @@ class recipe {
   /// Returns a name to be known by before the runnable exists.
   [[nodiscard]] virtual std::string name() const = 0;
 
+  /// Returns what it is most likely to be called: the first argument, if that
+  /// is a text; otherwise as `name`.
+  [[nodiscard]] virtual std::string label() const { return name(); }
+
   /// Returns why it cannot be made in another process; empty if it can.
   [[nodiscard]] virtual std::string obstacle() const = 0;
 

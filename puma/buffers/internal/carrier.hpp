@@ -14,8 +14,23 @@ namespace puma::internal {
 class port;
 
 /// Numbers a process within one runtime: 0 is the owner, workers count from 1.
-/// No number is used twice.
+/// No number is used twice. The upper bits number the host, 0 being the
+/// owner's.
 using node_id = std::uint32_t;
+
+inline constexpr unsigned int host_shift = 24;
+
+/// Hosts beside the owner's that one runtime can have.
+inline constexpr node_id most_hosts = (node_id{1} << (32 - host_shift)) - 1;
+
+[[nodiscard]] constexpr node_id host_of(node_id x) noexcept {
+  return x >> host_shift;
+}
+
+/// Returns the number that it has among the processes of its host.
+[[nodiscard]] constexpr node_id number_of(node_id x) noexcept {
+  return x & ((node_id{1} << host_shift) - 1);
+}
 
 inline constexpr node_id owner_node = 0;
 

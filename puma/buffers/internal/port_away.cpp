@@ -133,6 +133,8 @@ std::uint32_t port::encode_part() {
   auto& x = *current_;
   const auto before = x.begin;
   const auto bytes_before = batch_->size();
+  batch_->set_leaves_host(out_
+                          && host_of(out_->peer()) != host_of(context_.self()));
   std::uint32_t run = ops.trivial ? x.count() : 1;
   while (x.begin != x.end) {
     const auto n = std::min(run, x.count());

@@ -190,6 +190,7 @@ void port::relay_values() {
     if (x->out->is_congested(shared_from_this()))
       return;
     auto text = std::make_shared<encoder>(static_cast<void*>(&context_));
+    text->set_leaves_host(host_of(x->to) != host_of(context_.self()));
     std::uint64_t count = 0;
     while (text->size() < batch_bytes) {
       chunk* part = nullptr;

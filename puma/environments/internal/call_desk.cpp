@@ -259,6 +259,7 @@ void call_desk::on_message(node_id from, bytes body) {
 void call_desk::send(node_id to, scope_id scope, std::uint64_t object,
                      const detail::call_ptr& x) {
   encoder arguments{courier_.wire_context()};
+  arguments.set_leaves_host(host_of(to) != host_of(self_));
   const auto key = x->encode_arguments(arguments);
   if (!key)
     throw usage_error{"call of '" + x->method().name
@@ -341,6 +342,7 @@ void call_desk::answer(node_id to, std::uint64_t id,
     return refuse(to, id, *x.error());
   try {
     encoder message{courier_.wire_context()};
+    message.set_leaves_host(host_of(to) != host_of(self_));
     message.number(kind::answer);
     message.number(id);
     message.number(true);

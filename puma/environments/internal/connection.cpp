@@ -38,6 +38,16 @@ constexpr int kernel_bytes = 128 * 1024;
 /// Reads per turn of the loop, so that one connection leaves time for others.
 constexpr int reads_per_turn = 8;
 
+/// Between hosts the kernel finds out itself how much is good.
+void bound_kernel_bytes(int descriptor) noexcept {
+  int family = 0;
+  socklen_t size = sizeof(family);
+  ::getsockopt(descriptor, SOL_SOCKET, SO_DOMAIN, &family, &size);
+  if (family == AF_UNIX)
+    ::setsockopt(descriptor, SOL_SOCKET, SO_SNDBUF, &kernel_bytes,
+                 sizeof(kernel_bytes));
+}
+
 } // namespace
 
 connection_ptr connection::open(io_loop& loop, int descriptor, listener& to,
@@ -48,14 +58,53 @@ connection_ptr connection::open(io_loop& loop, int descriptor, listener& to,
   return result;
 }
 
+connection_ptr connection::open_later(io_loop& loop, listener& to,
+                                      node_id peer) {
+  auto result = std::make_shared<connection>(loop, -1, to, peer);
+  result->introduced = true;
+  return result;
+}
+
 connection::connection(io_loop& loop, int descriptor, listener& to,
                        node_id peer) noexcept
   : loop_(loop),
     listener_(to),
     peer_(peer),
     descriptor_(descriptor) {
-  ::setsockopt(descriptor, SOL_SOCKET, SO_SNDBUF, &kernel_bytes,
-               sizeof(kernel_bytes));
+  if (descriptor >= 0)
+    bound_kernel_bytes(descriptor);
+}
+
+void connection::attach(int descriptor) noexcept {
+  bound_kernel_bytes(descriptor);
+  const std::lock_guard guard{mutex_};
+  if (lost_) {
+    ::close(descriptor);
+    return;
+  }
+  try {
+    handle_ = loop_.watch(descriptor, shared_from_this());
+  } catch (const std::exception&) {
+    ::close(descriptor);
+    lost_ = true;
+    leave();
+    return;
+  }
+  descriptor_ = descriptor;
+  loop_.start(handle_);
+  if (!backlog_.empty()) {
+    handle_->want_write();
+  } else if (closing_) {
+    lost_ = true;
+    leave();
+  }
+}
+
+void connection::leave() noexcept {
+  if (handle_)
+    handle_->remove();
+  else
+    loop_.post([self = shared_from_this()] { self->on_removed(); });
 }
 
 // -- sending ------------------------------------------------------------------
@@ -70,7 +119,9 @@ void connection::send(std::uint8_t kind, std::uint64_t to, bytes head,
   if (lost_ || closing_)
     return;
   bool failed = false;
-  auto done = backlog_.empty() ? write(parts, std::size(parts), failed) : 0;
+  auto done = backlog_.empty() && handle_
+                ? write(parts, std::size(parts), failed)
+                : 0;
   try {
     const bool was_empty = backlog_.empty();
     for (auto& x : parts) {
@@ -79,14 +130,14 @@ void connection::send(std::uint8_t kind, std::uint64_t to, bytes head,
       if (skipped != x.size())
         add_leftover(x.subspan(skipped), &x == &parts[2] ? keep : nullptr);
     }
-    if (was_empty && !backlog_.empty() && !failed)
+    if (was_empty && !backlog_.empty() && !failed && handle_)
       handle_->want_write();
   } catch (const std::exception&) {
     failed = true; // no memory to keep it: frames would have a hole
   }
   if (failed) {
     lost_ = true;
-    handle_->remove();
+    leave();
   }
 }
 
@@ -202,19 +253,24 @@ void connection::close_when_sent() noexcept {
   closing_ = true;
   if (!lost_ && backlog_.empty()) {
     lost_ = true;
-    handle_->remove();
+    leave();
   }
 }
 
 void connection::close() noexcept {
   const std::lock_guard guard{mutex_};
   if (!std::exchange(lost_, true))
-    handle_->remove();
+    leave();
 }
 
 bool connection::all_sent() const noexcept {
   const std::lock_guard guard{mutex_};
   return lost_ || backlog_.empty();
+}
+
+std::size_t connection::backlog() const noexcept {
+  const std::lock_guard guard{mutex_};
+  return lost_ ? 0 : backlog_bytes_;
 }
 
 bool connection::has_unread() const noexcept {

@@ -71,8 +71,16 @@ class connection final : public carrier,
   static std::shared_ptr<connection>
   open(io_loop& loop, int descriptor, listener& to, node_id peer, bool known);
 
+  /// As above, for a socket that `attach` brings later; what is sent until then
+  /// is kept.
+  static std::shared_ptr<connection> open_later(io_loop& loop, listener& to,
+                                                node_id peer);
+
   connection(io_loop& loop, int descriptor, listener& to,
              node_id peer) noexcept;
+
+  /// Takes over `descriptor`, reads from it, and sends what was kept.
+  void attach(int descriptor) noexcept;
 
   /// Starts to read.
   void begin() { loop_.start(handle_); }
@@ -82,6 +90,12 @@ class connection final : public carrier,
 
   /// Whether the other side has said who it is.
   std::atomic<bool> introduced{false};
+
+  /// Whether it leads to another host, perhaps by way of other processes.
+  std::atomic<bool> is_far{false};
+
+  /// Whether the other side has said that it is about to close it.
+  std::atomic<bool> ends_well{false};
 
   void send(std::uint8_t kind, std::uint64_t to, bytes head, bytes body,
             const std::shared_ptr<const encoder>& keep = nullptr) noexcept;
@@ -94,6 +108,9 @@ class connection final : public carrier,
 
   /// Returns whether all that was sent has left this process.
   [[nodiscard]] bool all_sent() const noexcept;
+
+  /// Returns how much is kept that the socket did not take.
+  [[nodiscard]] std::size_t backlog() const noexcept;
 
   /// Returns whether there is something that has not been read yet.
   [[nodiscard]] bool has_unread() const noexcept;
@@ -123,6 +140,8 @@ class connection final : public carrier,
                                   bool& failed) noexcept;
   void add_leftover(bytes rest, const std::shared_ptr<const encoder>& keep);
   bool flush_backlog() noexcept;
+  /// Lets go, with the mutex; `on_removed` follows.
+  void leave() noexcept;
   void parse();
   void make_space();
 

@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
-#include "puma/environments/internal/home_node.hpp"
-
 #include "puma/actors/detail/crossing.hpp"
 #include "puma/base/error.hpp"
 #include "puma/base/internal/failure_wire.hpp"
+#include "puma/environments/internal/home_node_parts.hpp"
 #include "puma/environments/internal/shared_arena.hpp"
+#include "puma/environments/internal/start_worker.hpp"
 #include "puma/environments/internal/unix_socket.hpp"
 #include "puma/environments/internal/worker_options.hpp"
-#include "puma/logging/internal/log_hub.hpp"
 #include "puma/logging/log.hpp"
 
 #include <algorithm>
@@ -22,8 +21,6 @@
 namespace puma::internal {
 
 namespace {
-
-using clock = std::chrono::steady_clock;
 
 constexpr const char* logger = "puma.processes";
 
@@ -45,148 +42,14 @@ std::string milliseconds(std::chrono::milliseconds x) {
 
 } // namespace
 
-/// A runnable in a worker, as the registry sees it.
-class home_node::remote_run final : public hosted {
- public:
-  /// It runs in `where`; `target` is where its calls go.
-  remote_run(home_node& home, std::shared_ptr<run_record> record, node_id where,
-             run_id id, detail::target_ptr target)
-    : home_(home),
-      record_(std::move(record)),
-      where_(where),
-      id_(id),
-      target_(std::move(target)) {}
-
-  /// The reference that `drop` gives up.
-  std::shared_ptr<remote_run> self;
-
-  [[nodiscard]] run_id id() const noexcept { return id_; }
-
-  [[nodiscard]] run_record& record() const noexcept { return *record_; }
-
-  /// Called when the worker has been told to start it.
-  void sent(connection_ptr control) {
-    const std::lock_guard guard{mutex_};
-    control_ = std::move(control);
-  }
-
-  /// Called when everything has been sent that signals must not overtake.
-  void flush() {
-    const std::lock_guard guard{mutex_};
-    if (control_ && early_ != 0)
-      send(std::exchange(early_, 0));
-  }
-
-  void set_activity(std::string what) {
-    const std::lock_guard guard{mutex_};
-    activity_ = std::move(what);
-  }
-
-  /// The streams that are held open until the runnable has opened its
-  /// publishers; and if it may be restarted, those until it has ended.
-  std::vector<held_stream> streams;
-
-  /// All that it might publish to.
-  std::vector<const queue*> buffers;
-
-  [[nodiscard]] bool may_restart() const noexcept {
-    return record_->terms.on_failure;
-  }
-
-  /// Gives them up.
-  void drop_tokens(const failure* error) {
-    for (auto& x : std::exchange(streams, {}))
-      x.to->drop_token(error);
-    if (!may_restart())
-      record_->recipe.reset();
-  }
-
-  /// Keeps those that it publishes to.
-  void keep_tokens(const std::vector<std::shared_ptr<queue>>& outputs) {
-    std::vector<held_stream> kept;
-    for (auto& x : std::exchange(streams, {})) {
-      const bool publishes = std::find(outputs.begin(), outputs.end(), x.to)
-                             != outputs.end();
-      if (publishes && std::none_of(kept.begin(), kept.end(), [&x](auto& y) {
-            return y.to == x.to;
-          }))
-        kept.push_back({std::move(x.to), true});
-      else
-        x.hand_on(publishes);
-    }
-    // Of handles that were not among its arguments by themselves.
-    for (auto& q : outputs)
-      if (std::none_of(kept.begin(), kept.end(),
-                       [&q](auto& y) { return y.to == q; })) {
-        q->add_token();
-        kept.push_back({q, true});
-      }
-    streams = std::move(kept);
-  }
-
-  void notify(wake::bits what, wake_list&) noexcept override {
-    const std::lock_guard guard{mutex_};
-    if (control_ && !home_.has_posted(where_))
-      send(what);
-    else
-      early_ |= what; // `flush` follows
-  }
-
-  [[nodiscard]] std::string current_activity() const override {
-    const std::lock_guard guard{mutex_};
-    return activity_;
-  }
-
-  detail::target_ptr route() override { return target_; }
-
-  job_inbox::result give(const detail::job_ptr&, wake_list&) noexcept override {
-    return job_inbox::result::closed; // there is a route instead
-  }
-
-  [[nodiscard]] bool is_here() const noexcept override { return false; }
-
-  void drop() noexcept override { const auto last = std::move(self); }
-
- private:
-  void send(wake::bits what) noexcept {
-    control_->send(static_cast<std::uint8_t>(node_frame::signal), id_,
-                   std::as_bytes(std::span{&what, 1}), {});
-  }
-
-  home_node& home_;
-  const std::shared_ptr<run_record> record_;
-  const node_id where_;
-  const run_id id_;
-  const detail::target_ptr target_;
-  mutable std::mutex mutex_;
-  connection_ptr control_;
-  wake::bits early_ = 0;
-  std::string activity_ = "starting in a process of its own";
-};
-
-struct home_node::worker {
-  node_id id = 0;
-  pid_t pid = 0;
-  process_options options;
-  int descriptor = -1;
-  connection_ptr control;
-  std::map<run_id, remote_run_ptr> runs;
-  clock::time_point started;
-  clock::time_point last_heard;
-  bool ready = false;
-  bool dismissed = false;
-  std::optional<clock::time_point> lost; // when its connection was
-  std::optional<process_exit> exit;
-  clock::time_point exited;
-  std::string verdict; // why it was killed
-};
-
 /// Starts runnables in workers of one `process_environment`.
 class home_node::group final : public run_starter {
  public:
-  group(home_node& home, const process_options& options)
+  group(home_node& home, const process_options& options,
+        std::shared_ptr<remote_host> host)
     : home_(home),
       options_(options),
+      host_(std::move(host)),
       shared_(options.workers) {}
 
   void check(const run_record& x) const override {
@@ -203,6 +66,7 @@ class home_node::group final : public run_starter {
 
   hosted* start(const std::shared_ptr<run_record>& x) override {
     encoder args{static_cast<port_context*>(&home_)};
+    args.set_leaves_host(host_ != nullptr);
     const auto key = x->recipe->encode(args);
     if (!key)
       check(*x);
@@ -235,18 +99,23 @@ class home_node::group final : public run_starter {
   }
 
  private:
+  node_id spawn() {
+    return host_ ? home_.spawn_at(host_, options_) : home_.spawn(options_);
+  }
+
   node_id pick() {
     if (shared_.empty())
-      return home_.spawn(options_);
+      return spawn();
     const std::lock_guard guard{mutex_};
     auto& result = shared_[next_++ % shared_.size()];
     if (result == 0 || !home_.accepts(result))
-      result = home_.spawn(options_);
+      result = spawn();
     return result;
   }
 
   home_node& home_;
   const process_options options_;
+  const std::shared_ptr<remote_host> host_; // null: this one
   std::mutex mutex_;
   std::vector<node_id> shared_; // 0: not started yet
   std::size_t next_ = 0;
@@ -260,8 +129,7 @@ home_node::home_node(io_loop& loop, io_loop& link_loop, registry& runs,
   : node(loop, link_loop, owner_node),
     runs_(runs),
     sockets_(std::move(sockets)),
-    last_tick_(clock::now()),
-    on_time_since_(last_tick_),
+    judge_(silence::clock::now()),
     launcher_(std::make_unique<launcher>()) {
   settle(sockets_->path(), make_token());
   listen();
@@ -277,6 +145,10 @@ home_node::~home_node() {
     keeper_.join();
   launcher_.reset();
   close(std::chrono::seconds{1});
+  for (auto& [number, host] : hosts_)
+    host->close();
+  for (auto& [number, host] : hosts_)
+    host->shut_down();
   // What the last events of the loop have posted may still be at work.
   std::promise<void> idle;
   post([&] { idle.set_value(); });
@@ -285,8 +157,9 @@ home_node::~home_node() {
 }
 
 std::shared_ptr<run_starter>
-home_node::make_group(const process_options& options) {
-  return std::make_shared<group>(*this, options);
+home_node::make_group(const process_options& options,
+                      std::shared_ptr<remote_host> host) {
+  return std::make_shared<group>(*this, options, std::move(host));
 }
 
 void home_node::ask_for_activities() {
@@ -330,7 +203,7 @@ void home_node::shut_down(std::chrono::milliseconds timeout) {
     for (auto& [id, x] : workers_)
       dismiss(*x);
   });
-  const auto deadline = clock::now() + timeout;
+  const auto deadline = silence::clock::now() + timeout;
   std::unique_lock lock{live_mutex_};
   const auto all_gone = [this] { return live_.empty(); };
   if (live_changed_.wait_until(lock, deadline, all_gone))
@@ -414,34 +287,14 @@ node_id home_node::spawn(const process_options& options) {
   worker_options how;
   how.parent = ::getpid();
   how.self = id;
-  how.threads = options.threads != 0 ? options.threads
-                : options.workers == 0
-                  ? 1
-                  : std::max(std::thread::hardware_concurrency(), 1u);
-  auto& log_lines = log_hub::instance();
-  log_intake intake;
-  const auto close_theirs = [&] {
-    for (const int descriptor : {theirs, intake.output, intake.errors})
-      if (descriptor >= 0)
-        ::close(descriptor);
-  };
+  how.threads = worker_threads(options.threads, options.workers != 0);
+  const owned_descriptor control{theirs};
   try {
-    intake = log_lines.add_process("worker-" + std::to_string(id),
-                                   options.capture_output);
-    how.name = intake.name;
-    const auto pid = launcher_->start(
-      how.arguments(),
-      {{theirs, intake.queue, intake.wake,
-        shared_arena::instance().descriptor()},
-       intake.output,
-       intake.errors},
-      [this, id, key = intake.key](const process_exit& end) {
-        // First, so that its last lines come before those about its end.
-        log_hub::instance().process_ended(key);
+    const auto pid = start_worker(
+      *launcher_, how, control.get(), "worker-" + std::to_string(id),
+      options.capture_output, [this, id](const process_exit& end) {
         post([this, id, end] { on_exit(id, end); });
       });
-    close_theirs();
-    log_lines.process_started(intake.key, pid);
     {
       const std::lock_guard guard{live_mutex_};
       if (const auto i = live_.find(id); i != live_.end())
@@ -449,9 +302,6 @@ node_id home_node::spawn(const process_options& options) {
     }
     post([x, pid] { x->pid = pid; });
   } catch (...) {
-    close_theirs();
-    if (intake.key != 0)
-      log_lines.process_ended(intake.key);
     post([this, id] { on_exit(id, {}); });
     throw;
   }
@@ -461,17 +311,19 @@ node_id home_node::spawn(const process_options& options) {
 
 void home_node::add_worker(const std::shared_ptr<worker>& x) {
   workers_[x->id] = x;
-  x->started = x->last_heard = clock::now();
-  x->control = open_control(x->descriptor, x->id);
+  x->started = x->last_heard = silence::clock::now();
+  x->control = x->host ? open_control_later(x->id)
+                       : open_control(x->descriptor, x->id);
   {
     const std::lock_guard guard{live_mutex_};
     controls_[x->id] = x->control;
   }
-  x->control->begin();
+  if (!x->host)
+    x->control->begin();
   encoder body;
   body.number(token()[0]);
   body.number(token()[1]);
-  encode(body, sockets_->path());
+  encode(body, x->host ? std::string{} : sockets_->path());
   tell(x->id, node_frame::welcome, x->id, body);
 }
 
@@ -598,8 +450,9 @@ void home_node::on_control(const connection_ptr& from, const frame_header& head,
     decode(in, build);
     with_worker([this, build](worker& x) {
       x.ready = true;
-      x.last_heard = clock::now();
-      if (build != build_fingerprint())
+      x.last_heard = silence::clock::now();
+      // Where there is a node, its greeting has seen to it.
+      if (!x.host && build != build_fingerprint())
         end_worker(x, "runs another build: it is '" + build
                         + "', and this process '" + build_fingerprint() + "'");
     });
@@ -674,6 +527,17 @@ void home_node::on_control(const connection_ptr& from, const frame_header& head,
     });
     break;
   }
+  case node_frame::dial: {
+    const auto slot = in.number<std::uint64_t>();
+    with_worker([this, id, slot](const worker& x) {
+      on_dial(x, static_cast<node_id>(id), slot);
+    });
+    break;
+  }
+  case node_frame::cut:
+    // What leads from it to this process can only be its own.
+    on_cut(id == owner_node ? who : static_cast<node_id>(id));
+    break;
   case node_frame::join:
     with_worker([this, id](worker& x) { directory_.on_join(x.id, id); });
     break;
@@ -693,7 +557,7 @@ void home_node::on_control(const connection_ptr& from, const frame_header& head,
     std::map<run_id, std::string> doing;
     decode(in, doing);
     with_worker([doing](worker& x) {
-      x.last_heard = clock::now();
+      x.last_heard = silence::clock::now();
       for (auto& [run, what] : doing)
         if (const auto i = x.runs.find(run); i != x.runs.end())
           i->second->set_activity(what);
@@ -838,6 +702,8 @@ void home_node::dismiss(worker& x) {
   accept_no_more(x.id);
   if (!std::exchange(x.dismissed, true))
     tell(x.id, node_frame::exit, 0, encoder{});
+  if (x.is_under_way)
+    call_off(x);
 }
 
 // -- how workers end ----------------------------------------------------------
@@ -849,7 +715,7 @@ void home_node::on_control_lost(const connection_ptr& who,
     auto* x = find_worker(id);
     if (!x)
       return;
-    x->lost = clock::now();
+    x->lost = silence::clock::now();
     accept_no_more(id);
     if (x->exit)
       finish_worker(*x);
@@ -863,7 +729,7 @@ void home_node::on_exit(node_id who, const process_exit& how) {
   if (!x)
     return;
   x->exit = how;
-  x->exited = clock::now();
+  x->exited = silence::clock::now();
   accept_no_more(who);
   // What it said last is still to be read.
   if (x->lost)
@@ -874,7 +740,13 @@ void home_node::end_worker(worker& x, const std::string& why) {
   accept_no_more(x.id);
   if (x.verdict.empty())
     x.verdict = why;
-  if (x.pid != 0)
+  if (!x.doomed)
+    x.doomed = silence::clock::now();
+  if (x.is_under_way)
+    give_up(x);
+  else if (x.host)
+    x.host->kill(x.id);
+  else if (x.pid != 0)
     launcher_->kill(x.pid, SIGKILL);
 }
 
@@ -882,20 +754,28 @@ void home_node::finish_worker(worker& x) {
   const auto keep = workers_[x.id];
   auto runs = std::move(x.runs);
   x.runs.clear();
-  std::string text = "worker process " + std::to_string(x.pid);
+  std::string text = "worker process";
+  if (x.pid != 0)
+    text += " " + std::to_string(x.pid);
+  if (x.host)
+    text += " on node '" + x.host->name() + "'";
   for (auto& [id, run] : runs)
     text += (id == runs.begin()->first ? " of '" : ", '") + run->record().name
             + "'";
-  text += x.verdict.empty() ? " " + x.exit->describe()
-                            : ": it " + x.verdict + ", and was ended";
+  text += !x.fate.empty()     ? ": " + x.fate
+          : x.verdict.empty() ? " " + x.exit->describe()
+                              : ": it " + x.verdict + ", and was ended";
   const failure error{std::make_exception_ptr(process_lost{text}),
                       runs.empty() ? "" : runs.begin()->second->record().name,
                       "process"};
   const bool passed_on = directory_.publishes(x.id);
+  if (x.host)
+    x.control->close(); // its host may be unable to
   workers_.erase(x.id);
   // Everything that it had to say came before its last runnable's end.
   const bool in_order = runs.empty() && x.dismissed && x.verdict.empty()
-                        && !x.exit->signaled && x.exit->code == 0;
+                        && x.fate.empty() && !x.exit->signaled
+                        && x.exit->code == 0;
   const auto spared = spared_by(runs);
   directory_.node_gone(x.id, error, in_order, spared);
   encoder gone;
@@ -946,11 +826,8 @@ void home_node::keep_time(std::chrono::milliseconds interval) {
 }
 
 void home_node::tick(std::chrono::milliseconds period) {
-  const auto now = clock::now();
-  // What this process missed while it stood still itself is not held against
-  // anybody.
-  if (now - std::exchange(last_tick_, now) > 2 * period)
-    on_time_since_ = now;
+  const auto now = silence::clock::now();
+  judge_.tick(now, period);
   for (auto i = workers_.begin(); i != workers_.end();) {
     auto& x = *(i++)->second;
     if (x.lost && (x.exit || now - *x.lost > end_time)) {
@@ -960,15 +837,17 @@ void home_node::tick(std::chrono::milliseconds period) {
         end_worker(x, "closed its connection");
       continue;
     }
-    const auto since = [&](clock::time_point t) {
-      return now - std::max(t, on_time_since_);
+    const auto since = [&](silence::clock::time_point t) {
+      return judge_.since(t, now);
     };
     if (x.exit && now - x.exited > end_time) {
       // Its end of the connection should have gone with it.
       finish_worker(x);
       continue;
     }
-    if (!x.verdict.empty() || x.exit)
+    if (x.host)
+      check_remote(x);
+    if (!x.verdict.empty() || x.exit || x.is_under_way)
       continue;
     if (!x.ready) {
       if (since(x.started) > x.options.start_timeout)
@@ -984,6 +863,10 @@ void home_node::tick(std::chrono::milliseconds period) {
       tell(x.id, node_frame::ping, 0, encoder{});
   }
   sweep_unused();
+  cut_off_gone();
+  const std::lock_guard guard{hosts_mutex_};
+  for (auto& [number, host] : hosts_)
+    host->tick(judge_);
 }
 
 void home_node::on_fault(node_id who, const std::string& why) {

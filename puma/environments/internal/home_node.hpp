@@ -7,7 +7,9 @@
 #include "puma/environments/internal/launcher.hpp"
 #include "puma/environments/internal/node.hpp"
 #include "puma/environments/internal/private_directory.hpp"
+#include "puma/environments/internal/remote_host.hpp"
 #include "puma/environments/internal/serial_queue.hpp"
+#include "puma/environments/internal/silence.hpp"
 #include "puma/environments/process_environment.hpp"
 
 #include <atomic>
@@ -31,7 +33,9 @@ namespace puma::internal {
 /// *Threads.* All functions may be called from any thread. What workers say,
 /// how they end, and the passing of time are handled one after the other, in
 /// the order in which they come.
-class home_node final : public node, private directory::messenger {
+class home_node final : public node,
+                        private directory::messenger,
+                        private remote_host::observer {
  public:
   /// `runs` must outlive this.
   home_node(io_loop& loop, io_loop& link_loop, registry& runs);
@@ -41,8 +45,13 @@ class home_node final : public node, private directory::messenger {
   /// Workers that share their options: those of one `process_environment`.
   class group;
 
+  /// Returns what starts runnables in workers, at `host` or else in this host.
   [[nodiscard]] std::shared_ptr<run_starter>
-  make_group(const process_options& options);
+  make_group(const process_options& options,
+             std::shared_ptr<remote_host> host = nullptr);
+
+  /// Makes a node known; does not connect yet. Throws `usage_error`.
+  [[nodiscard]] std::shared_ptr<remote_host> add_host(host_options options);
 
   /// Lets all workers end, and ends those that have not after `timeout`. To be
   /// called before destruction, when nothing runs any more.
@@ -76,6 +85,8 @@ class home_node final : public node, private directory::messenger {
                        const std::string& why) override;
   void on_fault(node_id who, const std::string& why) override;
   bool may_leave(const port& x) override;
+  void dial(node_id peer, const connection_ptr& pending) override;
+  void on_cut(node_id who) override;
   void forward(node_id to, connection::bytes piece) override;
   void carry(node_id to, std::shared_ptr<const encoder> piece,
              bool is_call) override;
@@ -102,6 +113,9 @@ class home_node final : public node, private directory::messenger {
   void accept_no_more(node_id id);
   /// Starts a worker; throws `error`.
   node_id spawn(const process_options& options);
+  /// Starts one at a node. Does not wait for it.
+  node_id spawn_at(const std::shared_ptr<remote_host>& host,
+                   const process_options& options);
   void keep_time(std::chrono::milliseconds interval);
 
   // Everything below runs in the serial queue.
@@ -127,6 +141,17 @@ class home_node final : public node, private directory::messenger {
                  detail::status_ptr status);
   void on_exit(node_id who, const process_exit& how);
   void end_worker(worker& x, const std::string& why);
+  /// Takes a worker for ended that cannot say so.
+  void give_up(worker& x);
+  /// Ends what was told to stop before its node was reached.
+  void call_off(worker& x);
+  void on_dialed(worker& x, owned_descriptor socket,
+                 const std::exception_ptr& failed);
+  /// A worker asks for a connection to another process.
+  void on_dial(const worker& from, node_id to, std::uint64_t slot);
+  /// Watches workers at nodes, of whose ends others tell.
+  void check_remote(worker& x);
+  [[nodiscard]] std::shared_ptr<remote_host> find_host(node_id number) const;
   void finish_worker(worker& x);
   void dismiss(worker& x);
   worker* find_worker(node_id id);
@@ -134,6 +159,12 @@ class home_node final : public node, private directory::messenger {
   void tell(node_id who, node_frame what, std::uint64_t to,
             const encoder& body);
   void sweep_unused();
+
+  // -- implementation of remote_host::observer --------------------------------
+
+  void on_remote_started(node_id worker, pid_t process) override;
+  void on_remote_ended(node_id worker, const process_exit& how) override;
+  void on_host_lost(node_id host, const std::string& why) override;
 
   // -- implementation of directory::messenger ---------------------------------
 
@@ -150,13 +181,15 @@ class home_node final : public node, private directory::messenger {
   serial_queue serial_;
   std::map<node_id, std::shared_ptr<worker>> workers_;
   internal::directory directory_{*this};
-  std::chrono::steady_clock::time_point last_tick_;
-  std::chrono::steady_clock::time_point on_time_since_;
+  silence judge_;
 
   std::atomic<node_id> last_node_{0};
   std::atomic<run_id> last_run_{0};
   std::mutex export_mutex_;
   buffer_id last_buffer_ = 0; // guarded by export_mutex_
+
+  mutable std::mutex hosts_mutex_;
+  std::map<node_id, std::shared_ptr<remote_host>> hosts_;
 
   mutable std::mutex live_mutex_;
   std::condition_variable live_changed_;

@@ -7,6 +7,8 @@
 #include <CLI/CLI.hpp>
 
 #include <algorithm>
+#include <cstddef>
+#include <fstream>
 #include <iterator>
 #include <set>
 #include <string>
@@ -14,6 +16,28 @@
 #include <utility>
 
 namespace puma::internal {
+
+namespace {
+
+constexpr std::size_t longest_token = 1024;
+
+bool is_flag(std::string_view x) {
+  return x == "--puma-help" || x == "--puma-insecure";
+}
+
+/// A command line can be read by everybody on the host.
+std::string read_token(const std::string& path) {
+  std::ifstream in{path};
+  std::string result;
+  if (!in || !std::getline(in, result) || result.empty()
+      || result.size() > longest_token)
+    throw usage_error{"command line: --puma-token-file: '" + path
+                      + "' does not begin with a line of 1 to "
+                      + std::to_string(longest_token) + " characters"};
+  return result;
+}
+
+} // namespace
 
 main_options parse_main_options(int argc, const char* const* argv) {
   main_options result;
@@ -27,7 +51,7 @@ main_options parse_main_options(int argc, const char* const* argv) {
       continue;
     }
     ours.emplace_back(arg);
-    if (arg != "--puma-help" && arg.find('=') == std::string_view::npos
+    if (!is_flag(arg) && arg.find('=') == std::string_view::npos
         && i + 1 < argc)
       ours.emplace_back(argv[++i]);
   }
@@ -58,6 +82,33 @@ main_options parse_main_options(int argc, const char* const* argv) {
     .add_option("--puma-drain-timeout", drain_seconds,
                 "Seconds that values get to flow out after SIGINT or SIGTERM")
     ->check(CLI::Range(0.0, 86'400.0));
+  std::string node;
+  std::string token_file;
+  auto& own = result.credentials;
+  app.add_option(
+    "--puma-node", node,
+    "Serves as a node at this address, such as tls://0.0.0.0:4711, "
+    "instead of running the application; port 0 takes a free one");
+  app.add_option(
+    "--puma-cert", own.certificate,
+    "PEM file with the certificate that this side shows to others");
+  app.add_option("--puma-key", own.key, "PEM file with its private key");
+  app.add_option("--puma-ca", own.ca,
+                 "PEM file with the CA that has signed the others'");
+  app.add_option("--puma-token-file", token_file,
+                 "File whose first line is the secret of the cluster");
+  std::string placement_file;
+  std::vector<std::string> rules;
+  app.add_option(
+    "--puma-placement", placement_file,
+    "YAML file with nodes, groups, and which runnables start where");
+  app
+    .add_option("--puma-place", rules,
+                "PATTERN=PLACE: runnables whose name fits start in this place, "
+                "whatever the program says; may be repeated")
+    ->allow_extra_args(false);
+  app.add_flag("--puma-insecure", own.insecure,
+               "Allows tcp:// addresses: no secrets, no certificates");
   std::reverse(ours.begin(), ours.end()); // as CLI11 wants it
   try {
     app.parse(ours);
@@ -66,6 +117,20 @@ main_options parse_main_options(int argc, const char* const* argv) {
   } catch (const CLI::ParseError& error) {
     throw usage_error{std::string{"command line: "} + error.what()
                       + "; --puma-help lists puma's options"};
+  }
+  if (!token_file.empty())
+    own.token = read_token(token_file);
+  if (!placement_file.empty())
+    result.placement = placement_config::load(placement_file);
+  for (auto i = rules.rbegin(); i != rules.rend(); ++i)
+    result.placement.add_rule(*i); // each goes in front of the ones before
+  result.placement.check();
+  if (!node.empty()) {
+    auto& agent = result.node.emplace();
+    agent.where = net_address::parse(node);
+    agent.files = {own.certificate, own.key, own.ca};
+    agent.token = own.token;
+    agent.insecure = own.insecure;
   }
   for (auto x : levels)
     if (to_string(x) == level)

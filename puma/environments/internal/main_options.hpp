@@ -2,6 +2,8 @@
 
 #pragma once
 
+#include "puma/environments/internal/node_agent.hpp"
+#include "puma/environments/internal/placement.hpp"
 #include "puma/environments/runtime.hpp"
 #include "puma/logging/log.hpp"
 
@@ -18,8 +20,11 @@ struct main_options {
   std::optional<log_level> level{};
   std::string log_config{};
   std::chrono::milliseconds drain_timeout{10'000};
-  std::vector<std::string> args; ///< What is left for the application.
-  std::string help;              ///< Not empty when help was asked for.
+  node_credentials credentials{};
+  placement_config placement{};
+  std::optional<agent_options> node{}; ///< Set when this is to be a node.
+  std::vector<std::string> args;       ///< What is left for the application.
+  std::string help;                    ///< Not empty when help was asked for.
 };
 
 /// Takes the options that start with `--puma-`, up to a lone `--`. Throws

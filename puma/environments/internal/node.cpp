@@ -23,6 +23,9 @@ constexpr const char* logger = "puma.node";
 /// is very busy.
 constexpr std::chrono::seconds connect_time{2};
 
+/// What a process of another host that is gone may still have under way.
+constexpr std::chrono::seconds cut_off_time{2};
+
 std::string socket_path(const std::string& directory, node_id who) {
   return directory + "/" + std::to_string(who) + ".sock";
 }
@@ -90,6 +93,33 @@ class node::acceptor final : public io_client {
   int descriptor_;
 };
 
+/// Takes connections that other processes of this host have made.
+class node::handover_client final : public io_client {
+ public:
+  handover_client(node& self, int descriptor)
+    : self_(self),
+      descriptor_(descriptor) {}
+
+  bool on_readable() override {
+    bool is_over = false;
+    while (auto x = take_handover(descriptor_, is_over))
+      self_.take(std::move(*x));
+    return !is_over;
+  }
+
+  bool on_writable() override { return false; }
+
+  void on_removed() override {
+    const std::lock_guard guard{self_.connections_mutex_};
+    --self_.watched_;
+    self_.connections_gone_.notify_all();
+  }
+
+ private:
+  node& self_;
+  int descriptor_;
+};
+
 /// Waits until some ports are settled, and then until all connections have
 /// said that everything has come in.
 struct node::barrier {
@@ -123,13 +153,66 @@ void node::settle(std::string sockets, node_token token) {
   token_ = token;
 }
 
+std::string node::handover_path(node_id who) const {
+  return sockets_path_ + "/" + std::to_string(who) + ".in";
+}
+
 void node::listen() {
-  const int fd = listen_at(socket_path(sockets_path_, self_));
+  const int fd = internal::listen_at(socket_path(sockets_path_, self_));
   auto client = std::make_shared<acceptor>(*this, fd);
+  auto handovers = receive_handovers_at(handover_path(self_));
+  auto taker = std::make_shared<handover_client>(*this, handovers.get());
   const std::lock_guard guard{connections_mutex_};
-  ++watched_;
+  watched_ += 2;
   listening_ = loop_.watch(fd, std::move(client));
+  handovers_ = loop_.watch(handovers.release(), std::move(taker));
   loop_.start(listening_);
+  loop_.start(handovers_);
+}
+
+void node::accept(owned_descriptor from) {
+  const std::lock_guard guard{connections_mutex_};
+  if (closed_)
+    return;
+  ++watched_;
+  const auto x = connection::open(link_loop_, from.release(), *this, owner_node,
+                                  false);
+  x->is_far = true;
+  connections_.insert(x);
+  x->begin();
+}
+
+void node::take(handover x) {
+  if (x.request.what == errand::link)
+    return accept(std::move(x.descriptor));
+  connection_ptr pending;
+  {
+    const std::lock_guard guard{connections_mutex_};
+    if (const auto i = slots_.find(x.request.slot); i != slots_.end()) {
+      pending = std::move(i->second);
+      slots_.erase(i);
+    }
+  }
+  if (pending)
+    pending->attach(x.descriptor.release());
+}
+
+std::uint64_t node::add_slot(const connection_ptr& pending) {
+  slots_[++last_slot_] = pending;
+  return last_slot_;
+}
+
+void node::drop_slot(std::uint64_t slot) {
+  connection_ptr pending;
+  {
+    const std::lock_guard guard{connections_mutex_};
+    if (const auto i = slots_.find(slot); i != slots_.end()) {
+      pending = std::move(i->second);
+      slots_.erase(i);
+    }
+  }
+  if (pending)
+    pending->close();
 }
 
 bool node::close(std::chrono::milliseconds timeout) {
@@ -138,8 +221,14 @@ bool node::close(std::chrono::milliseconds timeout) {
   if (listening_)
     listening_->remove();
   listening_ = nullptr;
-  for (auto& x : connections_)
+  if (handovers_)
+    handovers_->remove();
+  handovers_ = nullptr;
+  for (auto& x : connections_) {
+    if (!controls_.contains(x.get()))
+      x->send(static_cast<std::uint8_t>(node_frame::bye), 0, {}, {});
     x->close_when_sent();
+  }
   if (connections_gone_.wait_for(lock, timeout, [&] { return watched_ == 0; }))
     return true;
   for (auto& x : connections_)
@@ -176,6 +265,7 @@ std::vector<node::port_ptr> node::ports() const {
 }
 
 void node::sweep() {
+  cut_off_gone();
   std::vector<port_ptr> unused;
   const std::lock_guard guard{ports_mutex_};
   for (auto i = ports_.begin(); i != ports_.end();) {
@@ -225,6 +315,15 @@ connection_ptr node::open_control(int descriptor, node_id peer) {
   return result;
 }
 
+connection_ptr node::open_control_later(node_id peer) {
+  const std::lock_guard guard{connections_mutex_};
+  ++watched_;
+  auto result = connection::open_later(loop_, *this, peer);
+  connections_.insert(result);
+  controls_.insert(result.get());
+  return result;
+}
+
 void node::greet(const connection_ptr& to) {
   const hello_head head{token_, self_};
   to->send(static_cast<std::uint8_t>(node_frame::hello), 0,
@@ -249,6 +348,15 @@ connection_ptr node::connection_to(node_id peer) {
   auto& known = outgoing_[peer];
   if (known)
     return known;
+  if (host_of(peer) != host_of(self_)) {
+    ++watched_;
+    known = connection::open_later(link_loop_, *this, peer);
+    known->is_far = true;
+    connections_.insert(known);
+    greet(known);
+    dial(peer, known);
+    return known;
+  }
   const int fd = connect_to(socket_path(sockets_path_, peer),
                             std::chrono::steady_clock::now() + connect_time);
   if (fd == -1)
@@ -268,7 +376,8 @@ void node::forget_node(node_id who, const failure& error,
   {
     const std::lock_guard guard{connections_mutex_};
     gone_.insert(who);
-    going_.push_back({who, error, std::move(spared)});
+    going_.push_back(
+      {who, error, std::move(spared), std::chrono::steady_clock::now()});
     if (const auto i = outgoing_.find(who); i != outgoing_.end())
       out = i->second;
   }
@@ -300,6 +409,21 @@ void node::act_on_gone() {
   for (auto& x : now)
     for (auto& y : ports())
       y->node_gone(x.who, x.error, x.spared.contains(y->id()));
+}
+
+void node::cut_off_gone() {
+  std::vector<connection_ptr> late;
+  {
+    const std::lock_guard guard{connections_mutex_};
+    const auto now = std::chrono::steady_clock::now();
+    for (auto& gone : going_)
+      if (now - gone.since > cut_off_time)
+        for (auto& x : connections_)
+          if (x->is_far && (!x->introduced || x->peer() == gone.who))
+            late.push_back(x);
+  }
+  for (auto& x : late)
+    x->close();
 }
 
 void node::on_frame(const connection_ptr& from, const frame_header& head,
@@ -349,6 +473,9 @@ void node::on_frame(const connection_ptr& from, const frame_header& head,
   case node_frame::synced:
     on_synced(from, head.to);
     return;
+  case node_frame::bye:
+    from->ends_well = true;
+    return;
   default:
     throw error{"unknown frame " + std::to_string(head.kind)};
   }
@@ -368,10 +495,14 @@ std::shared_ptr<encoder> node::sink_of(const connection_ptr& from,
 
 void node::on_lost(const connection_ptr& who, const std::string& why) {
   bool is_control = false;
+  bool is_cut = false;
   {
     const std::lock_guard guard{connections_mutex_};
     is_control = controls_.erase(who.get()) != 0;
+    is_cut = who->is_far && who->introduced && !who->ends_well && !is_control
+             && !closed_ && !gone_.contains(who->peer());
     connections_.erase(who);
+    std::erase_if(slots_, [&](auto& x) { return x.second == who; });
     if (const auto i = outgoing_.find(who->peer());
         i != outgoing_.end() && i->second == who)
       outgoing_.erase(i);
@@ -386,6 +517,8 @@ void node::on_lost(const connection_ptr& who, const std::string& why) {
     on_control_lost(who, why);
   else if (!why.empty() && who->introduced)
     on_fault(who->peer(), why);
+  else if (is_cut)
+    on_cut(who->peer());
   const std::lock_guard guard{connections_mutex_};
   --watched_;
   connections_gone_.notify_all();

@@ -6,6 +6,7 @@
 #include "puma/buffers/internal/port.hpp"
 #include "puma/environments/internal/call_desk.hpp"
 #include "puma/environments/internal/connection.hpp"
+#include "puma/environments/internal/handover.hpp"
 
 #include <array>
 #include <atomic>
@@ -30,6 +31,7 @@ enum class node_frame : std::uint8_t {
   sync,       ///< Asks for `synced`, which says that all before has come in.
   synced,
   parcel, ///< A piece of a message of `call_desk`; `to` is a process.
+  bye,    ///< The connection is about to be closed, and all is well.
   // From the owner to a worker.
   welcome = 96, ///< Who the worker is, and how it is to work.
   start,        ///< Starts a runnable.
@@ -44,6 +46,7 @@ enum class node_frame : std::uint8_t {
   status_seen, ///< A status has been stored; the next one may come.
   ping,
   exit,
+  undialed, ///< What `dial` asked for cannot be had; `to` is its number.
   // From a worker to the owner.
   ready = 128,
   started,   ///< A runnable has been constructed.
@@ -57,6 +60,9 @@ enum class node_frame : std::uint8_t {
   fault,     ///< Another process broke the rules; `to` says which.
   exported,  ///< A buffer's handle is on its way to another process.
   pong,
+  dial, ///< Asks for a connection to a process of another host; `to` says
+        ///< which.
+  cut,  ///< A connection to a process of another host is lost; `to` says which.
 };
 
 /// Tells processes of one runtime from all others.
@@ -153,8 +159,22 @@ class node : public port_context,
   /// cannot be reached although it lives.
   virtual void on_fault(node_id who, const std::string& why) = 0;
 
+  /// Gets a socket for `pending`, which leads to a process of another host.
+  /// Called with a lock: it must not wait.
+  virtual void dial(node_id peer, const connection_ptr& pending) = 0;
+
+  /// A connection to a process of another host was lost, or could not be had,
+  /// though neither side has closed it.
+  virtual void on_cut(node_id who) = 0;
+
+  /// Lets go of connections to processes of other hosts that are gone, since
+  /// nobody may be left there to close them.
+  void cut_off_gone();
+
   /// The port of `id` is no longer used here; returns whether it may go.
   virtual bool may_leave(const port& x) = 0;
+
+  [[nodiscard]] io_loop& loop() noexcept { return loop_; }
 
   [[nodiscard]] call_desk& calls() noexcept { return *calls_; }
 
@@ -170,6 +190,24 @@ class node : public port_context,
 
   /// Takes over a connection between owner and worker; it waits for `begin`.
   connection_ptr open_control(int descriptor, node_id peer);
+
+  /// Takes over a connection on which another process of another host is about
+  /// to say who it is.
+  void accept(owned_descriptor from);
+
+  /// Remembers what is waiting for a socket; returns the number that it goes by
+  /// meanwhile.
+  std::uint64_t add_slot(const connection_ptr& pending);
+
+  /// Gives it up.
+  void drop_slot(std::uint64_t slot);
+
+  /// Where the process of that number of this host receives connections that
+  /// others have made for it.
+  [[nodiscard]] std::string handover_path(node_id who) const;
+
+  /// As `open_control`, for a socket that is attached later.
+  connection_ptr open_control_later(node_id peer);
 
   /// Makes a port known.
   void add(const port_ptr& x);
@@ -194,17 +232,20 @@ class node : public port_context,
 
  private:
   class acceptor;
+  class handover_client;
   struct barrier;
 
   struct gone_process {
     node_id who;
     failure error;
     std::set<buffer_id> spared; // streams that its end does not fail
+    std::chrono::steady_clock::time_point since;
   };
 
   connection_ptr connection_to(node_id peer);
   [[nodiscard]] bool may_say_more(node_id who);
   void act_on_gone();
+  void take(handover x);
   void greet(const connection_ptr& to);
   void add_barrier(std::vector<port_ptr> ports,
                    std::vector<std::uint64_t> marks,
@@ -224,6 +265,9 @@ class node : public port_context,
   std::mutex connections_mutex_;
   std::condition_variable connections_gone_;
   io_loop::handle_ptr listening_;
+  io_loop::handle_ptr handovers_;
+  std::map<std::uint64_t, connection_ptr> slots_;
+  std::uint64_t last_slot_ = 0;
   std::map<node_id, connection_ptr> outgoing_;
   std::set<connection_ptr> connections_; // all
   std::set<connection*> controls_;

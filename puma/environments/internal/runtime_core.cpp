@@ -116,7 +116,8 @@ runtime_core::runtime_core(const runtime_options& options, scheduling how)
     config_(configure(options, how)),
     system_(std::make_unique<caf::actor_system>(*config_)),
     registry_(std::make_shared<registry>()),
-    local_(std::make_shared<local_starter>(*this)) {
+    local_(std::make_shared<local_starter>(*this)),
+    placement_(std::make_unique<placement>(*this, placement_config{})) {
   // Only this class knows when its actors are gone, and with a deadline.
   system_->await_actors_before_shutdown(false);
   registry_->teardown_timeout = options.teardown_timeout;
@@ -216,6 +217,22 @@ void runtime_core::dismiss_overseer() noexcept {
     return;
   overseer_->retire();
   intrusive_ptr_release(std::exchange(overseer_, nullptr)->ctrl());
+}
+
+void runtime_core::set_placement(placement_config config) {
+  config.check();
+  placement_ = std::make_unique<placement>(*this, std::move(config));
+}
+
+std::shared_ptr<run_starter> runtime_core::place(const std::string& name) {
+  return placement_->starter(name);
+}
+
+std::shared_ptr<run_starter>
+runtime_core::place(const detail::recipe& x,
+                    const std::shared_ptr<run_starter>& otherwise) {
+  auto result = placement_->starter_for(x);
+  return result ? result : otherwise;
 }
 
 home_node& runtime_core::processes() {

@@ -4,7 +4,9 @@
 
 #include "puma/actors/internal/registry.hpp"
 #include "puma/environments/internal/io_loop.hpp"
+#include "puma/environments/internal/placement.hpp"
 #include "puma/environments/internal/polled_loop.hpp"
+#include "puma/environments/node.hpp"
 #include "puma/environments/runtime.hpp"
 
 #include <caf/actor_system.hpp>
@@ -75,7 +77,21 @@ class runtime_core {
   /// not stop in time.
   bool shut_down() noexcept;
 
+  /// Lets a configuration say where runnables start. Throws `usage_error`.
+  void set_placement(placement_config config);
+
+  /// Returns what starts runnables in the place of that name.
+  [[nodiscard]] std::shared_ptr<run_starter> place(const std::string& name);
+
+  /// Returns what is to start the runnable, where the code says `otherwise`.
+  [[nodiscard]] std::shared_ptr<run_starter>
+  place(const detail::recipe& x, const std::shared_ptr<run_starter>& otherwise);
+
   std::vector<std::string> args;
+
+  /// What nodes get to see where nothing else is said; set before they are
+  /// made.
+  node_credentials credentials;
 
  private:
   class local_starter;
@@ -96,6 +112,7 @@ class runtime_core {
   std::unique_ptr<io_loop> loop_;
   std::shared_ptr<polled_loop> link_loop_;
   std::unique_ptr<home_node> processes_;
+  std::unique_ptr<placement> placement_;
   bool is_down_ = false;
   std::size_t own_threads_ = 0; // of actors that belong to CAF
 };

@@ -12,6 +12,7 @@
 #include <cstring>
 #include <mutex>
 #include <new>
+#include <random>
 #include <string>
 #include <thread>
 #include <utility>
@@ -99,6 +100,7 @@ struct alignas(page_size) shared_arena::row {
 
 /// All zero is a valid beginning. Only what is touched takes memory.
 struct shared_arena::layout {
+  std::atomic<std::uint64_t> identity; // set by who makes it
   std::atomic<std::uint32_t> deaths;
   std::atomic<std::uint32_t> rows;   // have ever been claimed
   std::atomic<std::uint32_t> claims; // counts them, also of rows used again
@@ -136,9 +138,16 @@ shared_arena& shared_arena::instance() {
     }
     // Memory that another process shortens would end this one.
     ::fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL);
+    std::random_device random;
+    const auto identity = (std::uint64_t{random()} << 32u) | random();
     install(fd);
+    the_instance->all_->identity.store(identity);
   }
   return *the_instance;
+}
+
+std::uint64_t shared_arena::identity() const noexcept {
+  return all_->identity.load(std::memory_order_relaxed);
 }
 
 void shared_arena::attach(int descriptor) {

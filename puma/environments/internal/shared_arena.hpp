@@ -59,6 +59,10 @@ class shared_arena {
   shared_arena(const shared_arena&) = delete;
   shared_arena& operator=(const shared_arena&) = delete;
 
+  /// Tells it from those of other hosts, and of processes that do not come of
+  /// the same one.
+  [[nodiscard]] std::uint64_t identity() const noexcept;
+
   /// To be handed down.
   [[nodiscard]] int descriptor() const noexcept { return descriptor_; }
 

@@ -18,8 +18,7 @@ namespace puma::internal {
 
 namespace {
 
-/// How a handle crosses. Processes of other hosts, which do not have the
-/// memory, would be served by another one.
+/// How a handle crosses. Processes of other hosts do not have the memory.
 enum class carrier_kind : std::uint8_t { memory };
 
 const char* kind_name(primitive x) noexcept {
@@ -163,6 +162,12 @@ void shared_slot::export_handle(encoder& to, primitive what,
     throw usage_error{whose
                       + ": its handle can only go to another process of its "
                         "runtime"};
+  if (to.leaves_host())
+    throw usage_error{whose
+                      + ": cannot go to another host, because it is in memory "
+                        "that only processes of one host share; run all who "
+                        "use it on one host, or let a buffer or a call tell "
+                        "what changes"};
   if (!slot)
     throw error{
       whose + ": cannot go to another process: all "
@@ -174,6 +179,7 @@ void shared_slot::export_handle(encoder& to, primitive what,
     throw usage_error{whose
                       + ": was made before main, and so stays in this process"};
   to.number(carrier_kind::memory);
+  to.number(slot->arena_.identity());
   to.number(what);
   to.number(type);
   to.number(slot->where_.index);
@@ -190,6 +196,7 @@ std::shared_ptr<shared_slot> shared_slot::import_handle(decoder& from,
                                                         std::string& name,
                                                         std::uint8_t type) {
   const auto carrier = from.number<carrier_kind>();
+  const auto memory = from.number<std::uint64_t>();
   const auto kind = from.number<primitive>();
   const auto its_type = from.number<std::uint8_t>();
   place where;
@@ -202,6 +209,11 @@ std::shared_ptr<shared_slot> shared_slot::import_handle(decoder& from,
       || its_type != type) {
     from.fail(std::string{"a handle of something else than a "}
               + kind_name(what));
+    return nullptr;
+  }
+  if (memory != shared_arena::instance().identity()) {
+    from.fail(std::string{kind_name(what)} + " '" + name
+              + "': is in memory of another host, or of other processes");
     return nullptr;
   }
   auto slot = shared_slots::instance().find(where);

@@ -34,8 +34,8 @@ class shared_slot : public std::enable_shared_from_this<shared_slot> {
   static std::shared_ptr<shared_slot> make(size_class what);
 
   /// Encodes a handle; `slot` may be null when there was none. Throws
-  /// `usage_error` when it is not on its way to another process of its runtime,
-  /// and `error` when there is no slot.
+  /// `usage_error` when it is not on its way to another process of its runtime
+  /// and host, and `error` when there is no slot.
   static void export_handle(encoder& to, primitive what,
                             const std::string& name, std::uint8_t type,
                             const std::shared_ptr<shared_slot>& slot);

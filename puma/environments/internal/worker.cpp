@@ -43,8 +43,9 @@ int run_worker(const worker_options& options) {
   // is killed.
   std::setvbuf(stdout, nullptr, _IOLBF, BUFSIZ);
   runtime_core core{{.threads = options.threads}};
-  worker_node self{core.loop(),  core.link_loop(), core.all(),
-                   core.local(), options.self,     worker_descriptor};
+  worker_node self{core.loop(),      core.link_loop(), core.all(),
+                   core.local(),     options.self,     worker_descriptor,
+                   options.directory};
   if (!self.wait_for_exit()) {
     // Nobody is left to tell anything to.
     std::_Exit(exit_orphaned);

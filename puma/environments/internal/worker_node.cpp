@@ -97,6 +97,7 @@ class worker_node::run final : public run_observer,
     auto text = std::make_unique<encoder>(
       static_cast<void*>(static_cast<port_context*>(&home_)));
     encoder value{text->context()};
+    value.set_leaves_host(host_of(home_.self()) != host_of(owner_node));
     const auto key = x->encode(value);
     if (!key)
       throw usage_error{"publish_status: cannot go to another process: "
@@ -215,10 +216,11 @@ class worker_node::run final : public run_observer,
 
 worker_node::worker_node(io_loop& loop, io_loop& link_loop, registry& runs,
                          std::shared_ptr<run_starter> starter, node_id self,
-                         int descriptor)
+                         int descriptor, std::string directory)
   : node(loop, link_loop, self),
     runs_(runs),
     starter_(std::move(starter)),
+    directory_(std::move(directory)),
     control_(open_control(descriptor, owner_node)) {
   control_->begin();
 }
@@ -275,6 +277,9 @@ void worker_node::on_control(const connection_ptr&, const frame_header& head,
   case node_frame::ping:
     on_ping();
     break;
+  case node_frame::undialed:
+    drop_slot(head.to);
+    break;
   case node_frame::exit: {
     const std::lock_guard guard{mutex_};
     phase_ = phase::dismissed;
@@ -306,7 +311,7 @@ void worker_node::on_welcome(decoder& in) {
   decode(in, directory);
   if (!in.ok())
     return;
-  settle(std::move(directory), token);
+  settle(directory_.empty() ? std::move(directory) : directory_, token);
   listen();
   encoder body;
   encode(body, build_fingerprint());
@@ -528,6 +533,16 @@ void worker_node::on_fault(node_id who, const std::string& why) {
   encode(body, why);
   // What is wrong with the owner ends with this process.
   tell(node_frame::fault, who != owner_node ? who : self(), body);
+}
+
+void worker_node::dial(node_id peer, const connection_ptr& pending) {
+  encoder body;
+  body.number(add_slot(pending));
+  tell(node_frame::dial, peer, body);
+}
+
+void worker_node::on_cut(node_id who) {
+  tell(node_frame::cut, who, encoder{});
 }
 
 void worker_node::forward(node_id to, connection::bytes) {

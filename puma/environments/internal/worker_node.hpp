@@ -19,10 +19,11 @@ class worker_node final : public node {
  public:
   using run_id = std::uint64_t;
 
-  /// `descriptor` leads to the owner.
+  /// `descriptor` leads to the owner; `directory` is where the sockets are of
+  /// the processes of this host, unless the owner is one of them.
   worker_node(io_loop& loop, io_loop& link_loop, registry& runs,
               std::shared_ptr<run_starter> starter, node_id self,
-              int descriptor);
+              int descriptor, std::string directory);
 
   ~worker_node() override;
 
@@ -43,6 +44,8 @@ class worker_node final : public node {
   void on_control_lost(const connection_ptr& who,
                        const std::string& why) override;
   void on_fault(node_id who, const std::string& why) override;
+  void dial(node_id peer, const connection_ptr& pending) override;
+  void on_cut(node_id who) override;
   bool may_leave(const port& x) override;
   void forward(node_id to, connection::bytes piece) override;
   void carry(node_id to, std::shared_ptr<const encoder> piece,
@@ -69,6 +72,7 @@ class worker_node final : public node {
 
   registry& runs_;
   const std::shared_ptr<run_starter> starter_;
+  const std::string directory_; // of the sockets; empty: the owner's
   connection_ptr control_;
 
   std::mutex mutex_;

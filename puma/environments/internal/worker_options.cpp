@@ -16,9 +16,6 @@ namespace {
 
 constexpr std::string_view option = "--puma-worker=";
 
-/// Changes with the frames that processes exchange.
-constexpr int wire_version = 2;
-
 template <class T>
 bool take_number(std::string_view& from, T& to) {
   const auto [end, status] = std::from_chars(from.data(),
@@ -35,20 +32,30 @@ bool take_number(std::string_view& from, T& to) {
 
 std::vector<std::string> worker_options::arguments() const {
   return {std::string{option} + std::to_string(parent) + ","
-          + std::to_string(self) + "," + std::to_string(threads) + "," + name};
+          + std::to_string(self) + "," + std::to_string(threads) + ","
+          + directory + "," + name};
 }
 
 std::optional<worker_options> worker_options::parse(int argc,
                                                     const char* const* argv) {
   if (argc != 2 || !std::string_view{argv[1]}.starts_with(option))
     return std::nullopt;
+  const auto fail = [&] {
+    throw usage_error{std::string{"command line: "} + argv[1]
+                      + " is for processes that puma starts"};
+  };
   auto rest = std::string_view{argv[1]}.substr(option.size());
   worker_options result;
   if (!take_number(rest, result.parent) || !take_number(rest, result.self)
-      || !take_number(rest, result.threads) || rest.empty())
-    throw usage_error{std::string{"command line: "} + argv[1]
-                      + " is for processes that puma starts"};
-  result.name = rest;
+      || !take_number(rest, result.threads))
+    fail();
+  // Names have no comma, which a directory might.
+  const auto end = rest.rfind(',');
+  if (end == std::string_view::npos || end + 1 == rest.size()
+      || (end != 0 && rest.front() != '/'))
+    fail();
+  result.directory = rest.substr(0, end);
+  result.name = rest.substr(end + 1);
   return result;
 }
 

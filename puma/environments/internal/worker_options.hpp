@@ -19,6 +19,7 @@ struct worker_options {
   pid_t parent = 0;
   node_id self = 0;
   std::size_t threads = 1;
+  std::string directory;       ///< Of the sockets, where it is not the owner's.
   std::string name = "worker"; ///< In log lines.
 
   /// Returns the arguments that make the own executable such a worker.
@@ -28,6 +29,9 @@ struct worker_options {
   /// `usage_error` when it is a damaged one.
   static std::optional<worker_options> parse(int argc, const char* const* argv);
 };
+
+/// Changes with what processes say to each other.
+inline constexpr int wire_version = 3;
 
 /// Returns a text that differs between builds of an application.
 const std::string& build_fingerprint();

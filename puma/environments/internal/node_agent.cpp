@@ -1,0 +1,273 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "puma/environments/internal/node_agent.hpp"
+
+#include "puma/base/error.hpp"
+#include "puma/environments/internal/handover.hpp"
+#include "puma/environments/internal/node_session.hpp"
+#include "puma/environments/node_error.hpp"
+#include "puma/logging/log.hpp"
+#include "puma/logging/logging.hpp"
+
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+#include <exception>
+#include <iostream>
+#include <utility>
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+namespace puma::internal {
+
+namespace {
+
+using clock = std::chrono::steady_clock;
+
+constexpr const char* logger = "puma.node";
+
+/// Refusals in that time make one line.
+constexpr std::chrono::seconds report_interval{1};
+
+/// How long the node waits when it has no descriptor left for who connects.
+constexpr int scarcity_milliseconds = 20;
+
+} // namespace
+
+node_agent::node_agent(agent_options options)
+  : options_(std::move(options)),
+    cancel_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
+    launcher_(std::make_unique<launcher>()) {
+  if (options_.where.tls)
+    tls_ = std::make_unique<tls_context>(options_.files);
+  else if (!options_.insecure)
+    throw usage_error{
+      "node: " + options_.where.to_string()
+      + ": without TLS anybody in the network can read and change what goes "
+        "over it; say --puma-insecure if that is what you want"};
+  listening_ = listen_at(options_.where);
+  if (!options_.where.tls)
+    log(log_level::warning, logger,
+        address().to_string()
+          + ": without TLS; anybody in the network can read and change what "
+            "goes over it"
+          + (options_.token.empty() ? ", and run code here" : ""));
+}
+
+node_agent::~node_agent() {
+  const std::uint64_t one = 1;
+  static_cast<void>(!::write(cancel_.get(), &one, sizeof(one)));
+  std::list<guest> left;
+  {
+    std::unique_lock lock{mutex_};
+    changed_.wait(lock, [this] { return live_guests_ == 0; });
+    left.swap(guests_);
+  }
+  for (auto& x : left)
+    x.thread.join();
+  report_refusals(true);
+  launcher_.reset();
+}
+
+net_address node_agent::address() const {
+  return bound_address(listening_.get(), options_.where);
+}
+
+void node_agent::serve(int stop) {
+  const signals_blocked no_signals;
+  for (;;) {
+    pollfd watched[] = {{listening_.get(), POLLIN, 0}, {stop, POLLIN, 0}};
+    constexpr int second = 1'000;
+    if (::poll(watched, std::size(watched), second) < 0 && errno != EINTR)
+      throw error{std::string{"node: poll failed: "} + std::strerror(errno)};
+    if (watched[1].revents != 0)
+      return;
+    report_refusals(false);
+    if (watched[0].revents == 0)
+      continue;
+    owned_descriptor socket{accept_from(listening_.get())};
+    if (socket.get() >= 0) {
+      admit(std::move(socket));
+    } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS
+               || errno == ENOMEM) {
+      note_refusal("somebody", std::strerror(errno));
+      pollfd stopped{stop, POLLIN, 0};
+      ::poll(&stopped, 1, scarcity_milliseconds);
+    }
+  }
+}
+
+// -- guests -------------------------------------------------------------------
+
+void node_agent::admit(owned_descriptor socket) {
+  std::list<guest> done;
+  {
+    std::unique_lock lock{mutex_};
+    for (auto i = guests_.begin(); i != guests_.end();) {
+      const auto x = i++;
+      if (x->done)
+        done.splice(done.end(), guests_, x);
+    }
+    if (live_guests_ >= options_.most_greetings)
+      for (auto& x : guests_)
+        if (x.duplicate.get() >= 0) {
+          // Its thread notices, and says so.
+          ::shutdown(x.duplicate.get(), SHUT_RDWR);
+          x.duplicate = owned_descriptor{};
+          break;
+        }
+    changed_.wait(
+      lock, [this] { return live_guests_ < 2 * options_.most_greetings; });
+    auto& x = guests_.emplace_back();
+    x.duplicate = owned_descriptor{::fcntl(socket.get(), F_DUPFD_CLOEXEC, 0)};
+    ++live_guests_;
+    try {
+      x.thread = std::thread{[this, &x, own = std::move(socket)]() mutable {
+        greet(x, std::move(own));
+      }};
+    } catch (const std::exception& failed) {
+      guests_.pop_back();
+      --live_guests_;
+      lock.unlock();
+      note_refusal("somebody", failed.what());
+    }
+  }
+  for (auto& x : done)
+    x.thread.join();
+}
+
+void node_agent::greet(guest& who, owned_descriptor socket) {
+  const auto from = peer_address(socket.get());
+  const auto forget = [&] {
+    const std::lock_guard guard{mutex_};
+    who.duplicate = owned_descriptor{};
+  };
+  std::unique_ptr<channel> by;
+  try {
+    const wait_limit limit{clock::now() + options_.greeting_timeout,
+                           cancel_.get()};
+    const std::string name = "who connected";
+    by = tls_ ? tls_->accept(std::move(socket), limit, name)
+              : plain_channel(std::move(socket), name);
+    greeting::welcome welcome{*by, options_.token, limit};
+    forget();
+    let_in(welcome, *by);
+  } catch (const std::exception& failed) {
+    forget();
+    note_refusal(from, failed.what());
+  }
+  by.reset();
+  const std::lock_guard guard{mutex_};
+  who.done = true;
+  --live_guests_;
+  changed_.notify_all();
+}
+
+void node_agent::let_in(greeting::welcome& who, channel& by) {
+  const auto& request = who.request();
+  if (request.what == errand::session) {
+    who.answer(node_verdict::accepted, {});
+    start_session(request, by.release(pumps_));
+    return;
+  }
+  std::shared_ptr<session> known;
+  {
+    const std::lock_guard guard{mutex_};
+    if (const auto i = sessions_.find(request.session); i != sessions_.end())
+      known = i->second;
+  }
+  if (!known) {
+    who.answer(node_verdict::unknown_session, {});
+    return;
+  }
+  who.answer(node_verdict::accepted, {});
+  const auto descriptor = by.release(pumps_);
+  hand_over(known->handovers.get(), request, descriptor.get());
+}
+
+void node_agent::start_session(const node_request& request,
+                               owned_descriptor owner) {
+  auto [mine, theirs] = handover_pair();
+  auto made = std::make_shared<session>();
+  made->handovers = std::move(mine);
+  {
+    const std::lock_guard guard{mutex_};
+    if (!sessions_.emplace(request.session, made).second)
+      throw node_error{"a session of that number exists already"};
+  }
+  session_options how;
+  how.parent = ::getpid();
+  how.silence_limit_ms = request.silence_limit_ms;
+  const auto forget = [this, key = request.session] {
+    const std::lock_guard guard{mutex_};
+    sessions_.erase(key);
+  };
+  try {
+    const auto pid = launcher_->start(
+      how.arguments(), {{owner.get(), theirs.get()}, -1, -1},
+      [forget](const process_exit& end) {
+        forget();
+        log(end.signaled || end.code != 0 ? log_level::warning
+                                          : log_level::info,
+            logger, "a session " + end.describe());
+      });
+    log(log_level::info, logger,
+        "session of process " + std::to_string(pid) + " has begun");
+  } catch (...) {
+    forget();
+    throw;
+  }
+}
+
+// -- refusals -----------------------------------------------------------------
+
+void node_agent::note_refusal(const std::string& from, const std::string& why) {
+  {
+    const std::lock_guard guard{refusals_mutex_};
+    ++refusals_;
+    last_refusal_ = from + ": " + why;
+  }
+  report_refusals(false);
+}
+
+void node_agent::report_refusals(bool at_once) {
+  std::string text;
+  {
+    const std::lock_guard guard{refusals_mutex_};
+    const auto now = clock::now();
+    if (refusals_ == 0 || (!at_once && now < next_report_))
+      return;
+    next_report_ = now + report_interval;
+    text = "refused " + std::to_string(std::exchange(refusals_, 0))
+           + " connections, the last one from " + last_refusal_;
+  }
+  log(log_level::warning, logger, text);
+}
+
+int run_agent(agent_options options) {
+  sigset_t watched;
+  sigemptyset(&watched);
+  sigaddset(&watched, SIGINT);
+  sigaddset(&watched, SIGTERM);
+  ::pthread_sigmask(SIG_BLOCK, &watched, nullptr);
+  const owned_descriptor signals{::signalfd(-1, &watched, SFD_CLOEXEC)};
+  try {
+    node_agent self{std::move(options)};
+    std::cout << "puma node ready: " << self.address().to_string() << std::endl;
+    self.serve(signals.get());
+    log(log_level::info, logger, "the node ends");
+  } catch (const std::exception& failed) {
+    log(log_level::error, logger, failed.what());
+    logging::flush();
+    return 1;
+  }
+  logging::flush();
+  return 0;
+}
+
+} // namespace puma::internal
