@@ -243,6 +243,9 @@ puma_compile_fail(
 puma_test(launcher_test LABEL process OWN_MAIN SOURCES
           environments/launcher_test.cpp)
 
+puma_test(resumable_stream_test LABEL threads SOURCES
+          environments/resumable_stream_test.cpp)
+
 # Its runnables and recipes are known to the workers, too.
 add_library(shared_stage SHARED processes/shared_stage.cpp)
 target_include_directories(shared_stage PRIVATE "${PROJECT_SOURCE_DIR}")

@@ -72,6 +72,14 @@ struct node_options {
   /// has not heard of for twice as long.
   std::chrono::milliseconds answer_timeout{3'000};
 
+  /// Whether a connection that breaks is made anew, and goes on where it was
+  /// cut, within `answer_timeout` (or `reconnect_timeout` where that is 0):
+  /// nothing is lost then, and nothing comes twice. It takes a thread on both
+  /// sides for each connection, and 1 MiB for what is under way, which TLS
+  /// takes anyway; without it a `tcp://` connection leads straight to a worker,
+  /// and a connection that breaks is a lost worker.
+  bool resume = true;
+
   /// Whether what workers print is logged line by line, by the loggers `stdout`
   /// and `stderr`. Otherwise it goes where the output of the node goes.
   bool capture_output = true;

@@ -34,6 +34,10 @@ class plain final : public channel {
              POLLOUT, limit));
   }
 
+  std::unique_ptr<byte_end> release_end() override {
+    return socket_end(socket_.release());
+  }
+
   owned_descriptor release(pump_set&) override { return std::move(socket_); }
 
  private:

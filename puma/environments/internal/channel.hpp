@@ -26,9 +26,13 @@ class channel {
   virtual void write(std::span<const std::byte> from, const wait_limit& limit)
     = 0;
 
-  /// Gives up the connection: returns a descriptor for what is said from now
-  /// on, which `pumps` may pass on.
-  virtual owned_descriptor release(pump_set& pumps) = 0;
+  /// Gives up the connection: returns an end for what is said from now on.
+  virtual std::unique_ptr<byte_end> release_end() = 0;
+
+  /// As above, as a descriptor, to which `pumps` may pass it on.
+  virtual owned_descriptor release(pump_set& pumps) {
+    return pumps.connect_locally(release_end());
+  }
 };
 
 /// `name` goes before the text of errors.

@@ -144,6 +144,10 @@ void encode_request(encoder& to, const node_request& x) {
   to.number(x.threads);
   to.number(x.slot);
   to.number(x.silence_limit_ms);
+  to.number(x.stream[0]);
+  to.number(x.stream[1]);
+  to.number(x.grace_ms);
+  to.number(x.received);
 }
 
 node_request decode_request(decoder& from) {
@@ -157,7 +161,11 @@ node_request decode_request(decoder& from) {
   result.threads = from.number<std::uint32_t>();
   result.slot = from.number<std::uint64_t>();
   result.silence_limit_ms = from.number<std::uint64_t>();
-  if (from.ok() && result.what > errand::answer)
+  result.stream[0] = from.number<std::uint64_t>();
+  result.stream[1] = from.number<std::uint64_t>();
+  result.grace_ms = from.number<std::uint64_t>();
+  result.received = from.number<std::uint64_t>();
+  if (from.ok() && result.what > errand::resume)
     from.fail("an unknown errand");
   return result;
 }
@@ -195,9 +203,9 @@ const std::string& build() {
   return text;
 }
 
-void introduce(channel& to, const std::string& token,
-               const node_request& request, const wait_limit& limit,
-               const std::string& name) {
+std::string introduce(channel& to, const std::string& token,
+                      const node_request& request, const wait_limit& limit,
+                      const std::string& name) {
   auto mine = make_hello();
   to.write(bytes_of(mine), limit);
   hello theirs{};
@@ -226,7 +234,7 @@ void introduce(channel& to, const std::string& token,
     throw not_a_node{name + ": said something that cannot be read"};
   switch (verdict) {
   case node_verdict::accepted:
-    return;
+    return text;
   case node_verdict::other_build:
     throw node_mismatch{name + ": runs another build: it is '" + text
                         + "', and this process '" + build() + "'"};
@@ -234,6 +242,8 @@ void introduce(channel& to, const std::string& token,
     throw node_refused{name + ": refuses this process: the tokens differ"};
   case node_verdict::unknown_session:
     throw node_unreachable{name + ": was started again meanwhile"};
+  case node_verdict::unknown_stream:
+    throw stream_unknown{name + ": a connection that broke is over there"};
   default:
     throw node_error{name + ": " + text};
   }

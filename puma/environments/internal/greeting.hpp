@@ -18,10 +18,14 @@ enum class errand : std::uint8_t {
   worker,  ///< Starts a worker of a session; its control connection.
   link,    ///< Leads to a worker of a session, as from another process.
   answer,  ///< Leads to a worker that has asked for a connection.
+  resume,  ///< Takes the place of a connection that has broken.
 };
 
 /// Tells the uses of a node apart; made up by the owner.
 using session_token = std::array<std::uint64_t, 2>;
+
+/// Tells connections that may be resumed apart; made up by the owner.
+using stream_token = std::array<std::uint64_t, 2>;
 
 /// What a node is told by who connects.
 struct node_request {
@@ -33,6 +37,9 @@ struct node_request {
   std::uint32_t threads = 0; ///< Of the worker; 0: what suits it.
   std::uint64_t slot = 0;    ///< What the worker calls what it asked for.
   std::uint64_t silence_limit_ms = 0; ///< How long the owner may be silent.
+  stream_token stream{};              ///< All zero: it cannot be resumed.
+  std::uint64_t grace_ms = 0;         ///< How long it can be.
+  std::uint64_t received = 0;         ///< To resume: how many bytes have come.
 };
 
 enum class node_verdict : std::uint8_t {
@@ -40,6 +47,7 @@ enum class node_verdict : std::uint8_t {
   other_build, ///< The text says which one the node runs.
   other_token,
   unknown_session, ///< It has ended.
+  unknown_stream,  ///< There is nothing to resume.
   failed,          ///< The text says why.
 };
 
@@ -58,11 +66,18 @@ const std::string& build();
 /// Requests and answers with more bytes are refused.
 inline constexpr std::uint32_t most_bytes = 4096;
 
-/// Greets a node. `name` goes before the text of errors, which are those of
+/// There is nothing that could be resumed.
+class stream_unknown final : public node_error {
+ public:
+  using node_error::node_error;
+};
+
+/// Greets a node; returns what it says when it lets this side in. `name` goes
+/// before the text of errors, which are those of
 /// `puma/environments/node_error.hpp`.
-void introduce(channel& to, const std::string& token,
-               const node_request& request, const wait_limit& limit,
-               const std::string& name);
+std::string introduce(channel& to, const std::string& token,
+                      const node_request& request, const wait_limit& limit,
+                      const std::string& name);
 
 /// A node's side, up to the answer. Throws `node_error` when the other side may
 /// not come in; then it has been told what it may know.

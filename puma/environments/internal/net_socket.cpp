@@ -211,8 +211,11 @@ owned_descriptor connect_to(const net_address& where, const wait_limit& limit,
     if (reason == 0)
       return result;
   }
-  throw node_unreachable{name + ": cannot be reached: " + std::strerror(reason)
-                         + "; is the node running there?"};
+  const auto text = name + ": cannot be reached: " + std::strerror(reason)
+                    + "; is the node running there?";
+  if (reason == ECONNREFUSED)
+    throw connection_refused{text};
+  throw node_unreachable{text};
 }
 
 } // namespace puma::internal

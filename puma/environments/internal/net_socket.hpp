@@ -3,6 +3,7 @@
 #pragma once
 
 #include "puma/environments/internal/net_address.hpp"
+#include "puma/environments/node_error.hpp"
 
 #include <chrono>
 #include <string>
@@ -59,6 +60,12 @@ std::string peer_address(int descriptor);
 
 /// Accepts a connection; -1 when there is none.
 int accept_from(int listening) noexcept;
+
+/// The host is there, and nobody listens.
+class connection_refused final : public node_unreachable {
+ public:
+  using node_unreachable::node_unreachable;
+};
 
 /// Connects. Tries all addresses of the host. Throws `node_unreachable` or
 /// `node_silent`; `name` goes before the text.

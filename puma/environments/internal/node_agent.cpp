@@ -9,6 +9,7 @@
 #include "puma/logging/log.hpp"
 #include "puma/logging/logging.hpp"
 
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <cstring>
@@ -33,6 +34,9 @@ constexpr const char* logger = "puma.node";
 
 /// Refusals in that time make one line.
 constexpr std::chrono::seconds report_interval{1};
+
+/// Whoever may come in does not keep what it has left for longer than that.
+constexpr std::uint64_t most_grace_ms = 3'600'000;
 
 /// How long the node waits when it has no descriptor left for who connects.
 constexpr int scarcity_milliseconds = 20;
@@ -170,9 +174,11 @@ void node_agent::greet(guest& who, owned_descriptor socket) {
 
 void node_agent::let_in(greeting::welcome& who, channel& by) {
   const auto& request = who.request();
+  if (request.what == errand::resume)
+    return resume(who, by);
   if (request.what == errand::session) {
     who.answer(node_verdict::accepted, {});
-    start_session(request, by.release(pumps_));
+    start_session(request, take_over(request, by));
     return;
   }
   std::shared_ptr<session> known;
@@ -186,8 +192,40 @@ void node_agent::let_in(greeting::welcome& who, channel& by) {
     return;
   }
   who.answer(node_verdict::accepted, {});
-  const auto descriptor = by.release(pumps_);
+  const auto descriptor = take_over(request, by);
   hand_over(known->handovers.get(), request, descriptor.get());
+}
+
+owned_descriptor node_agent::take_over(const node_request& request,
+                                       channel& by) {
+  if (request.stream == stream_token{})
+    return by.release(pumps_);
+  const std::chrono::milliseconds grace{
+    std::min<std::uint64_t>(request.grace_ms, most_grace_ms)};
+  auto stream = std::make_shared<resumable_stream>(by.release_end(), grace,
+                                                   nullptr);
+  {
+    const std::lock_guard guard{mutex_};
+    std::erase_if(streams_, [](const auto& x) { return x.second.expired(); });
+    streams_[request.stream] = stream;
+  }
+  return pumps_.connect_locally(resumable_end(std::move(stream)));
+}
+
+void node_agent::resume(greeting::welcome& who, channel& by) {
+  std::shared_ptr<resumable_stream> stream;
+  {
+    const std::lock_guard guard{mutex_};
+    if (const auto i = streams_.find(who.request().stream); i != streams_.end())
+      stream = i->second.lock();
+  }
+  const auto received = stream ? stream->take_over() : std::nullopt;
+  if (!received) {
+    who.answer(node_verdict::unknown_stream, {});
+    return;
+  }
+  who.answer(node_verdict::accepted, std::to_string(*received));
+  stream->resume(by.release_end(), who.request().received);
 }
 
 void node_agent::start_session(const node_request& request,

@@ -6,6 +6,7 @@
 #include "puma/environments/internal/launcher.hpp"
 #include "puma/environments/internal/net_address.hpp"
 #include "puma/environments/internal/pump.hpp"
+#include "puma/environments/internal/resumable_stream.hpp"
 #include "puma/environments/internal/tls.hpp"
 
 #include <chrono>
@@ -76,6 +77,8 @@ class node_agent {
   void admit(owned_descriptor socket);
   void greet(guest& who, owned_descriptor socket);
   void let_in(greeting::welcome& who, channel& by);
+  void resume(greeting::welcome& who, channel& by);
+  owned_descriptor take_over(const node_request& request, channel& by);
   void start_session(const node_request& request, owned_descriptor owner);
   void note_refusal(const std::string& from, const std::string& why);
   void report_refusals(bool at_once);
@@ -90,6 +93,7 @@ class node_agent {
   std::list<guest> guests_;
   std::size_t live_guests_ = 0;
   std::map<session_token, std::shared_ptr<session>> sessions_;
+  std::map<stream_token, std::weak_ptr<resumable_stream>> streams_;
 
   std::mutex refusals_mutex_;
   std::uint64_t refusals_ = 0; // since the last report

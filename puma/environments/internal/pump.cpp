@@ -3,6 +3,7 @@
 #include "puma/environments/internal/pump.hpp"
 
 #include "puma/base/error.hpp"
+#include "puma/environments/internal/unix_socket.hpp"
 
 #include <array>
 #include <cerrno>
@@ -188,8 +189,8 @@ void pump_set::connect(std::unique_ptr<byte_end> a,
       [this, &x, from = std::move(a), to = std::move(b)]() mutable {
         try {
           pass_on(*from, *to, stop_);
-          from->finish();
-          to->finish();
+          from->finish(stop_);
+          to->finish(stop_);
         } catch (const std::exception&) {
           // Without memory there is no connection; both sides notice.
         }
@@ -202,6 +203,14 @@ void pump_set::connect(std::unique_ptr<byte_end> a,
     pumps_.pop_back();
     throw error{std::string{"no thread for a connection: "} + failed.what()};
   }
+}
+
+owned_descriptor pump_set::connect_locally(std::unique_ptr<byte_end> x) {
+  const auto [mine, theirs] = socket_pair();
+  owned_descriptor result{mine};
+  auto local = socket_end(theirs);
+  connect(std::move(x), std::move(local));
+  return result;
 }
 
 signals_blocked::signals_blocked() noexcept {

@@ -2,6 +2,8 @@
 
 #pragma once
 
+#include "puma/environments/internal/net_socket.hpp"
+
 #include <csignal>
 #include <cstddef>
 #include <functional>
@@ -30,8 +32,9 @@ class byte_end {
   virtual result read(bytes to) = 0;
   virtual result write(std::span<const std::byte> from) = 0;
 
-  /// Says the other side that no more will come, if there is a way to.
-  virtual void finish() noexcept {}
+  /// Says the other side that no more will come, if there is a way to. May wait
+  /// for that, until `stop` becomes readable.
+  virtual void finish(int stop) noexcept { static_cast<void>(stop); }
 
   [[nodiscard]] virtual int descriptor() const noexcept = 0;
 
@@ -62,6 +65,9 @@ class pump_set {
 
   /// Passes on until one end is over. Throws `error`.
   void connect(std::unique_ptr<byte_end> a, std::unique_ptr<byte_end> b);
+
+  /// As above, to and from a local socket, whose other end it returns.
+  owned_descriptor connect_locally(std::unique_ptr<byte_end> x);
 
  private:
   struct pump {

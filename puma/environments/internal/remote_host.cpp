@@ -7,6 +7,7 @@
 #include "puma/logging/log.hpp"
 
 #include <algorithm>
+#include <charconv>
 #include <cstdint>
 #include <future>
 #include <random>
@@ -176,6 +177,8 @@ void remote_host::run() {
 }
 
 void remote_host::fulfill(job& x) {
+  if (x.what.what == errand::resume)
+    return resume(x);
   const bool is_session = x.what.what == errand::session;
   if (is_session || x.what.what == errand::worker) {
     if (x.is_once) {
@@ -199,15 +202,120 @@ void remote_host::fulfill(job& x) {
 }
 
 owned_descriptor remote_host::open(node_request what, const wait_limit& limit) {
+  std::string ignored;
+  if (!options_.resume)
+    return greet(what, limit, ignored)->release(pumps_);
+  what.stream = make_token();
+  what.grace_ms = static_cast<std::uint64_t>(session_patience
+                                             * grace().count());
+  return make_resumable(greet(what, limit, ignored)->release_end(),
+                        what.stream);
+}
+
+std::unique_ptr<channel> remote_host::greet(const node_request& what,
+                                            const wait_limit& limit,
+                                            std::string& answer) {
   const auto title = "node '" + name() + "'";
   auto socket = connect_to(options_.where, limit, title);
   const auto& expected = options_.host_name.empty() ? options_.where.host
                                                     : options_.host_name;
-  const auto by = tls_
-                    ? tls_->connect(std::move(socket), expected, limit, title)
-                    : plain_channel(std::move(socket), title);
-  greeting::introduce(*by, options_.token, what, limit, title);
-  return by->release(pumps_);
+  auto by = tls_ ? tls_->connect(std::move(socket), expected, limit, title)
+                 : plain_channel(std::move(socket), title);
+  answer = greeting::introduce(*by, options_.token, what, limit, title);
+  return by;
+}
+
+// -- connections that break ---------------------------------------------------
+
+std::chrono::milliseconds remote_host::grace() const {
+  return options_.answer_timeout.count() != 0 ? options_.answer_timeout
+                                              : options_.reconnect_timeout;
+}
+
+owned_descriptor remote_host::make_resumable(std::unique_ptr<byte_end> first,
+                                             const stream_token& token) {
+  // Known to what is called when it is cut, which is not before there is a
+  // pump.
+  const auto self = std::make_shared<std::weak_ptr<resumable_stream>>();
+  auto stream = std::make_shared<resumable_stream>(
+    std::move(first), grace(), [this, self, token] {
+      job x;
+      x.what.what = errand::resume;
+      x.what.stream = token;
+      x.stream = *self;
+      x.then = [self](owned_descriptor, const std::exception_ptr&) {
+        // Of no use: the runtime ends.
+      };
+      add(std::move(x));
+    });
+  *self = stream;
+  {
+    const std::lock_guard guard{mutex_};
+    std::erase_if(streams_, [](const auto& x) { return x.expired(); });
+    streams_.push_back(stream);
+  }
+  return pumps_.connect_locally(resumable_end(std::move(stream)));
+}
+
+void remote_host::resume(const job& x) {
+  const auto stream = x.stream.lock();
+  const auto begin = clock::now();
+  auto wait = least_pause;
+  while (const auto until = stream ? stream->cut_until() : std::nullopt) {
+    if (try_to_resume(*stream, x.what)) {
+      log(log_level::info, logger,
+          "node '" + name()
+            + "': a connection that had broken was resumed after "
+            + std::to_string(
+              std::chrono::ceil<std::chrono::milliseconds>(clock::now() - begin)
+                .count())
+            + " ms");
+      return;
+    }
+    if (clock::now() + wait > *until || !pause(wait))
+      return stream->give_up();
+    wait = std::min(2 * wait, most_pause);
+  }
+}
+
+/// Returns false when another try may succeed.
+bool remote_host::try_to_resume(resumable_stream& stream,
+                                const node_request& what) {
+  auto request = what;
+  const auto received = stream.take_over();
+  if (!received)
+    return true;
+  request.received = *received;
+  try {
+    std::string answer;
+    const auto by = greet(
+      request, {clock::now() + options_.connect_timeout, cancel_.get()},
+      answer);
+    std::uint64_t others = 0;
+    const auto* const end = answer.data() + answer.size();
+    if (std::from_chars(answer.data(), end, others).ptr != end)
+      throw not_a_node{"node '" + name() + "': has not said where to go on"};
+    stream.resume(by->release_end(), others);
+    return true;
+  } catch (const connection_refused&) {
+    stream.give_up(); // the node has gone
+  } catch (...) {
+    if (is_passing(std::current_exception()))
+      return false;
+    stream.give_up();
+  }
+  return false;
+}
+
+void remote_host::give_up_streams() {
+  std::vector<std::weak_ptr<resumable_stream>> all;
+  {
+    const std::lock_guard guard{mutex_};
+    all.swap(streams_);
+  }
+  for (const auto& x : all)
+    if (const auto stream = x.lock())
+      stream->give_up();
 }
 
 std::exception_ptr remote_host::try_to_connect() {
@@ -373,6 +481,7 @@ void remote_host::on_lost(const connection_ptr& who, const std::string& why) {
   }
   if (was_ready)
     observer_.on_host_lost(number_, reason);
+  give_up_streams();
   const std::lock_guard guard{mutex_};
   --watched_;
   changed_.notify_all();

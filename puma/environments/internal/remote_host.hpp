@@ -8,6 +8,7 @@
 #include "puma/environments/internal/launcher.hpp"
 #include "puma/environments/internal/net_address.hpp"
 #include "puma/environments/internal/pump.hpp"
+#include "puma/environments/internal/resumable_stream.hpp"
 #include "puma/environments/internal/silence.hpp"
 #include "puma/environments/internal/tls.hpp"
 
@@ -21,6 +22,7 @@
 #include <mutex>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include <sys/types.h>
 
@@ -37,6 +39,7 @@ struct host_options {
   std::chrono::milliseconds reconnect_timeout{30'000};
   std::chrono::milliseconds ping_interval{500};
   std::chrono::milliseconds answer_timeout{3'000};
+  bool resume = true; ///< Connections that break.
 };
 
 /// A node, as the owner sees it: makes connections to it, on a thread of its
@@ -112,6 +115,7 @@ class remote_host final : private connection::listener {
     node_request what;
     bool is_once = false; // no second try
     dialed then;
+    std::weak_ptr<resumable_stream> stream{}; // to be resumed
   };
 
   void run();
@@ -119,6 +123,15 @@ class remote_host final : private connection::listener {
   std::exception_ptr try_to_connect();
   void try_until(std::chrono::steady_clock::time_point deadline);
   owned_descriptor open(node_request what, const wait_limit& limit);
+  std::unique_ptr<channel> greet(const node_request& what,
+                                 const wait_limit& limit, std::string& answer);
+  owned_descriptor make_resumable(std::unique_ptr<byte_end> first,
+                                  const stream_token& token);
+  void resume(const job& x);
+  [[nodiscard]] bool try_to_resume(resumable_stream& stream,
+                                   const node_request& what);
+  void give_up_streams();
+  [[nodiscard]] std::chrono::milliseconds grace() const;
   [[nodiscard]] bool pause(std::chrono::milliseconds time) const;
   void add(job x);
   void lose(const std::string& why);
@@ -137,7 +150,6 @@ class remote_host final : private connection::listener {
   std::unique_ptr<tls_context> tls_;
   arriving_log log_;
   owned_descriptor cancel_; // becomes readable at the end
-  pump_set pumps_;
 
   mutable std::mutex mutex_;
   std::condition_variable changed_;
@@ -151,7 +163,9 @@ class remote_host final : private connection::listener {
   std::string why_lost_;
   silence::clock::time_point heard_;
   std::uint32_t told_levels_ = 0; // the generation of them
+  std::vector<std::weak_ptr<resumable_stream>> streams_;
 
+  pump_set pumps_;     // uses what is above
   std::thread thread_; // last
 };
 

@@ -2,7 +2,6 @@
 
 #include "puma/environments/internal/tls.hpp"
 
-#include "puma/environments/internal/unix_socket.hpp"
 #include "puma/environments/node_error.hpp"
 
 #include <cerrno>
@@ -67,7 +66,7 @@ class tls_end final : public byte_end {
     return judge(ok, n, write_events_);
   }
 
-  void finish() noexcept override {
+  void finish(int) noexcept override {
     ERR_clear_error();
     if (!failed_)
       SSL_shutdown(session_.get());
@@ -177,14 +176,8 @@ class tls_channel final : public channel {
     }
   }
 
-  owned_descriptor release(pump_set& pumps) override {
-    const auto [mine, theirs] = socket_pair();
-    owned_descriptor result{mine};
-    auto local = socket_end(theirs);
-    pumps.connect(
-      std::make_unique<tls_end>(std::move(session_), std::move(socket_)),
-      std::move(local));
-    return result;
+  std::unique_ptr<byte_end> release_end() override {
+    return std::make_unique<tls_end>(std::move(session_), std::move(socket_));
   }
 
  private:
