@@ -41,7 +41,7 @@ placement_config::node_entry read_node(const yaml_item& from,
   constexpr std::uint64_t most = 1024;
   from.for_each({"address", "host_name", "cert", "key", "ca", "workers",
                  "threads", "connect_timeout_ms", "reconnect_timeout_ms",
-                 "answer_timeout_ms"},
+                 "answer_timeout_ms", "resume"},
                 [&](const std::string& key, const yaml_item& x) {
                   if (key == "address")
                     result.address = x.text();
@@ -61,8 +61,10 @@ placement_config::node_entry read_node(const yaml_item& from,
                     to.connect_timeout = milliseconds_of(x);
                   else if (key == "reconnect_timeout_ms")
                     to.reconnect_timeout = milliseconds_of(x);
-                  else
+                  else if (key == "answer_timeout_ms")
                     to.answer_timeout = milliseconds_of(x);
+                  else
+                    to.resume = x.boolean();
                 });
   if (result.address.empty())
     from.fail("the address is missing");
