@@ -63,7 +63,7 @@ node_setup set_up_node(const std::string& address, node_options options,
   host.reconnect_timeout = options.reconnect_timeout;
   host.ping_interval = options.ping_interval;
   host.answer_timeout = options.answer_timeout;
-  host.resume = options.resume;
+  host.resume = options.resume.value_or(host.where.tls);
   auto& workers = result.workers;
   workers.workers = options.workers;
   workers.threads = options.threads;

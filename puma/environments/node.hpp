@@ -8,6 +8,7 @@
 #include <chrono>
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <string>
 
 namespace puma {
@@ -74,11 +75,11 @@ struct node_options {
 
   /// Whether a connection that breaks is made anew, and goes on where it was
   /// cut, within `answer_timeout` (or `reconnect_timeout` where that is 0):
-  /// nothing is lost then, and nothing comes twice. It takes a thread on both
-  /// sides for each connection, and 1 MiB for what is under way, which TLS
-  /// takes anyway; without it a `tcp://` connection leads straight to a worker,
-  /// and a connection that breaks is a lost worker.
-  bool resume = true;
+  /// nothing is lost then, and nothing comes twice. Without it a connection
+  /// that breaks is a lost worker. Empty: with TLS only, which passes bytes on
+  /// anyway; otherwise connections lead straight to the workers, which is
+  /// faster.
+  std::optional<bool> resume{};
 
   /// Whether what workers print is logged line by line, by the loggers `stdout`
   /// and `stderr`. Otherwise it goes where the output of the node goes.
