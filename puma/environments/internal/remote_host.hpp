@@ -119,6 +119,7 @@ class remote_host final : private connection::listener {
   std::exception_ptr try_to_connect();
   void try_until(std::chrono::steady_clock::time_point deadline);
   owned_descriptor open(node_request what, const wait_limit& limit);
+  owned_descriptor open_in_time(const node_request& what);
   [[nodiscard]] bool pause(std::chrono::milliseconds time) const;
   void add(job x);
   void lose(const std::string& why);
