@@ -293,6 +293,12 @@ puma_test(
           processes/stages.cpp
           processes/proc.cpp
           processes/nodes.cpp
+          processes/by_hand.cpp
+          processes/hostile.cpp
+          processes/net_hosts.cpp
+          processes/net_proxy.cpp
+          processes/node_hostile_test.cpp
+          processes/node_network_test.cpp
           processes/node_security_test.cpp
           processes/nodes_test.cpp
           processes/placement_test.cpp)

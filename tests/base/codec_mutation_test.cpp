@@ -5,17 +5,16 @@
 
 #include "puma/base/codec.hpp"
 #include "tests/base/codec_types.hpp"
+#include "tests/base/mutator.hpp"
 
 #include <gtest/gtest.h>
 
-#include <algorithm>
 #include <chrono>
 #include <complex>
 #include <cstdlib>
 #include <deque>
 #include <memory>
 #include <new>
-#include <random>
 #include <set>
 #include <unordered_map>
 
@@ -45,6 +44,7 @@ std::size_t allocated_bytes = 0;
 namespace {
 
 using namespace codec_types;
+using puma_test::mutator;
 using frame = std::vector<std::byte>;
 
 constexpr unsigned seed = 20240229;
@@ -54,48 +54,6 @@ constexpr int rounds = 4000;
 constexpr std::size_t bytes_per_byte = 32;
 /// Text of an error, and the least that a container allocates.
 constexpr std::size_t bytes_per_frame = 1024;
-
-class mutator {
- public:
-  /// Damages `x` in one way.
-  void operator()(frame& x) {
-    const auto at = x.empty() ? 0 : number(x.size());
-    switch (number(6)) {
-    case 0: // flip a bit
-      if (!x.empty())
-        x[at] ^= static_cast<std::byte>(1U << number(8));
-      break;
-    case 1: // cut the end off
-      x.resize(at);
-      break;
-    case 2: // insert
-      x.insert(x.begin() + static_cast<std::ptrdiff_t>(at), any_byte());
-      break;
-    case 3: // leave out
-      if (!x.empty())
-        x.erase(x.begin() + static_cast<std::ptrdiff_t>(at));
-      break;
-    case 4: // a byte that is often a length
-      if (!x.empty())
-        x[at] = any_byte();
-      break;
-    default: // a long length, huge or such that it might fit
-      const std::uint64_t length = number(2) == 0 ? random_() : number(300);
-      const auto* bytes = reinterpret_cast<const std::byte*>(&length);
-      x.resize(std::max(x.size(), at + 9));
-      x[at] = std::byte{255};
-      std::copy_n(bytes, 8, x.begin() + static_cast<std::ptrdiff_t>(at) + 1);
-      break;
-    }
-  }
-
-  std::size_t number(std::size_t limit) { return random_() % limit; }
-
- private:
-  std::byte any_byte() { return static_cast<std::byte>(number(256)); }
-
-  std::mt19937_64 random_{seed};
-};
 
 template <class T>
 frame frame_of(const T& x) {
@@ -118,7 +76,7 @@ void survive(const T& x) {
   const auto whole = frame_of(x);
   const auto place = std::make_unique<room_for<T>>();
   void* memory = place.get();
-  mutator damage;
+  mutator damage{seed};
   int refused = 0;
   for (int round = 0; round != rounds; ++round) {
     auto bytes = whole;

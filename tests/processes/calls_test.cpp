@@ -140,7 +140,7 @@ class calls : public place_test {
   puma::runner x = env().run<answering>("x"s);
 };
 
-INSTANTIATE_TEST_SUITE_P(, calls, any_place, place_name);
+INSTANTIATE_TEST_SUITE_P(, calls, any_place_at_all, place_name);
 
 // -- one runnable -------------------------------------------------------------
 

@@ -150,7 +150,7 @@ class errors : public place_test {
   }
 };
 
-INSTANTIATE_TEST_SUITE_P(, errors, any_place, place_name);
+INSTANTIATE_TEST_SUITE_P(, errors, any_place_at_all, place_name);
 
 TEST_P(errors, come_after_the_values_before_them) {
   run_three_stages(kind::out_of_range);

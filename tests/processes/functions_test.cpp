@@ -70,7 +70,7 @@ class functions : public place_test {
   }
 };
 
-INSTANTIATE_TEST_SUITE_P(, functions, any_place, place_name);
+INSTANTIATE_TEST_SUITE_P(, functions, any_place_at_all, place_name);
 
 TEST_P(functions, generate_values) {
   auto x = env().run(puma::generate("source", a, []() -> std::optional<int> {
@@ -270,7 +270,7 @@ class pointing : public puma::single_buffer_servicing_runnable<int> {
 
 class what_cannot_cross : public functions {};
 
-INSTANTIATE_TEST_SUITE_P(, what_cannot_cross, any_place, place_name);
+INSTANTIATE_TEST_SUITE_P(, what_cannot_cross, any_place_at_all, place_name);
 
 TEST_P(what_cannot_cross, such_as_a_capture_names_the_runnable_and_the_remedy) {
   int sum = 0;

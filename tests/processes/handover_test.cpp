@@ -34,7 +34,7 @@ class handover : public place_test {
   }
 };
 
-INSTANTIATE_TEST_SUITE_P(, handover, any_place, place_name);
+INSTANTIATE_TEST_SUITE_P(, handover, any_place_at_all, place_name);
 
 TEST_P(handover, from_here_to_a_runnable_and_back_loses_nothing) {
   auto source = env().run<counting<int>>("source"s, a, 1, 2'000);

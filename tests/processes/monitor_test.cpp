@@ -31,7 +31,7 @@ class monitors : public place_test {
   }
 };
 
-INSTANTIATE_TEST_SUITE_P(, monitors, any_place, place_name);
+INSTANTIATE_TEST_SUITE_P(, monitors, any_place_at_all, place_name);
 
 TEST_P(monitors, print_what_arrives) {
   auto numbers = env().make_buffer<int>("numbers", 8);

@@ -1,91 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 
-#include "puma/environments/internal/channel.hpp"
-#include "puma/environments/internal/greeting.hpp"
-#include "puma/environments/internal/net_address.hpp"
 #include "puma/environments/internal/worker_options.hpp"
+#include "tests/processes/hostile.hpp"
 #include "tests/processes/nodes.hpp"
 #include "tests/processes/places.hpp"
-#include "tests/processes/proc.hpp"
 #include "tests/processes/stages.hpp"
 
-#include <algorithm>
 #include <csignal>
-#include <cstdlib>
-#include <random>
-#include <regex>
+#include <vector>
 
 #include <poll.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 using namespace puma_test;
-using puma::internal::net_address;
-using puma::internal::node_request;
 using puma::internal::owned_descriptor;
 using puma::internal::wait_limit;
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 
 namespace {
-
-/// A CA, and what it has signed.
-class authority {
- public:
-  explicit authority(const std::string& name) : name_(name) {
-    run("openssl req -x509 " + new_key(name) + " -days 2 -subj /CN=" + name
-        + " -out " + file(".pem"));
-  }
-
-  [[nodiscard]] std::string file(const std::string& suffix) const {
-    return directory_.path() + "/" + name_ + suffix;
-  }
-
-  /// Makes a certificate for `names`, such as `IP:127.0.0.1`.
-  [[nodiscard]] puma::node_credentials issue(const std::string& who,
-                                             const std::string& names) const {
-    const auto path = directory_.path() + "/" + who;
-    const auto extensions = directory_.write(who + ".ext",
-                                             "subjectAltName=" + names + "\n");
-    run("openssl req " + new_key(who) + " -subj /CN=" + who + " -out " + path
-        + ".csr");
-    run("openssl x509 -req -in " + path + ".csr -CA " + file(".pem")
-        + " -CAkey " + file(".key") + " -CAcreateserial -days 2 -extfile "
-        + extensions + " -out " + path + ".pem");
-    puma::node_credentials result;
-    result.certificate = path + ".pem";
-    result.key = path + ".key";
-    result.ca = file(".pem");
-    return result;
-  }
-
- private:
-  static void run(const std::string& command) {
-    if (std::system((command + " >/dev/null 2>&1").c_str()) != 0)
-      throw std::runtime_error{"failed: " + command};
-  }
-
-  [[nodiscard]] std::string new_key(const std::string& who) const {
-    return "-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout "
-           + directory_.path() + "/" + who + ".key";
-  }
-
-  const std::string name_;
-  scratch_directory directory_;
-};
-
-node_setup with_tls(const puma::node_credentials& x) {
-  return {.scheme = "tls",
-          .arguments = {"--puma-cert", x.certificate, "--puma-key", x.key,
-                        "--puma-ca", x.ca}};
-}
-
-puma::node_options as(puma::node_credentials x) {
-  puma::node_options result;
-  result.name = "n";
-  result.credentials = std::move(x);
-  return result;
-}
 
 /// A node with TLS, and an owner that may come in.
 class tls_nodes : public runtime_test {
@@ -268,91 +201,6 @@ TEST_F(tls_nodes, ask_for_the_token_as_well) {
 }
 
 // -- hostile input ------------------------------------------------------------
-
-class hostile : public runtime_test,
-                public ::testing::WithParamInterface<const char*> {
- protected:
-  hostile() {
-    if (GetParam() == "tls"s) {
-      ca_ = std::make_unique<authority>("ca");
-      setup_ = with_tls(ca_->issue("node", "IP:127.0.0.1"));
-      options_ = as(ca_->issue("owner", "DNS:owner"));
-    } else {
-      setup_.arguments.insert(
-        setup_.arguments.end(),
-        {"--puma-token-file", directory_.write("token", "a secret\n")});
-      options_.credentials.token = "a secret";
-    }
-    there_ = std::make_unique<test_node>(setup_);
-  }
-
-  ~hostile() override { destroy_runtime(); }
-
-  [[nodiscard]] owned_descriptor open() const {
-    const wait_limit limit{steady::now() + patience};
-    return puma::internal::connect_to(
-      net_address::parse("tcp://127.0.0.1:" + std::to_string(there_->port())),
-      limit, "n");
-  }
-
-  /// Sends it, and waits until the node has closed the connection.
-  void say(std::span<const char> text) const {
-    const auto x = open();
-    static_cast<void>(::send(x.get(), text.data(), text.size(), MSG_NOSIGNAL));
-    ::shutdown(x.get(), SHUT_WR);
-    const wait_limit limit{steady::now() + patience};
-    char rest[4096];
-    do {
-      ASSERT_TRUE(limit.wait(x.get(), POLLIN)) << "it was not closed";
-    } while (::recv(x.get(), rest, sizeof(rest), 0) > 0);
-  }
-
-  /// What the node has said about those that it has refused.
-  [[nodiscard]] std::uint64_t refusals(std::size_t& lines) const {
-    const auto text = there_->log();
-    const std::regex line{"refused ([0-9]+) connections"};
-    std::uint64_t result = 0;
-    lines = 0;
-    for (std::sregex_iterator i{text.begin(), text.end(), line}, end; i != end;
-         ++i) {
-      result += std::stoull((*i)[1]);
-      ++lines;
-    }
-    return result;
-  }
-
-  void expect_refusals(std::uint64_t count, steady::time_point since) const {
-    std::size_t lines = 0;
-    EXPECT_TRUE(eventually([&] { return refusals(lines) >= count; }))
-      << refusals(lines) << " of " << count;
-    EXPECT_EQ(refusals(lines), count);
-    const auto seconds = std::chrono::ceil<std::chrono::seconds>(steady::now()
-                                                                 - since);
-    EXPECT_LE(lines, static_cast<std::size_t>(seconds.count()) + 1);
-  }
-
-  void expect_service() {
-    const auto env = rt().connect(there_->address(), options_);
-    auto out = env.make_buffer<int>("out", 16);
-    auto x = env.run<counting<int>>("x"s, out, 1, 100);
-    EXPECT_EQ(read_all(out), numbers(1, 100));
-    join(x);
-  }
-
-  /// Descriptors of the log, which the first line opens.
-  static constexpr std::size_t first_use = 2;
-
-  [[nodiscard]] std::size_t descriptors() const {
-    return descriptors_of(there_->pid()).size();
-  }
-
-  std::mt19937 random_{4711};
-  scratch_directory directory_;
-  std::unique_ptr<authority> ca_;
-  node_setup setup_;
-  puma::node_options options_ = insecure_node("n");
-  std::unique_ptr<test_node> there_;
-};
 
 INSTANTIATE_TEST_SUITE_P(, hostile, ::testing::Values("tcp", "tls"),
                          [](const auto& x) { return std::string{x.param}; });

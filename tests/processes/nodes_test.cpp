@@ -2,9 +2,8 @@
 
 #include "tests/processes/nodes.hpp"
 
-#include "puma/environments/internal/channel.hpp"
-#include "puma/environments/internal/greeting.hpp"
 #include "puma/environments/internal/net_address.hpp"
+#include "tests/processes/by_hand.hpp"
 #include "tests/processes/places.hpp"
 #include "tests/processes/proc.hpp"
 #include "tests/processes/stages.hpp"
@@ -97,29 +96,6 @@ class nodes : public runtime_test {
   }
 
   test_node first;
-};
-
-/// Listens, and lets the test decide what is said.
-class fake_node {
- public:
-  fake_node()
-    : listening_(
-      puma::internal::listen_at(net_address::parse("tcp://127.0.0.1:0"))) {}
-
-  [[nodiscard]] std::string address() const {
-    return puma::internal::bound_address(
-             listening_.get(), net_address::parse("tcp://127.0.0.1:0"))
-      .to_string();
-  }
-
-  owned_descriptor accept() const {
-    const wait_limit limit{steady::now() + patience};
-    static_cast<void>(limit.wait(listening_.get(), POLLIN));
-    return owned_descriptor{puma::internal::accept_from(listening_.get())};
-  }
-
- private:
-  owned_descriptor listening_;
 };
 
 } // namespace
@@ -552,14 +528,10 @@ TEST_F(nodes, end_workers_that_freeze) {
 }
 
 TEST_F(nodes, end_the_session_of_an_owner_that_is_silent) {
-  const wait_limit limit{steady::now() + patience};
-  const auto by = puma::internal::plain_channel(
-    puma::internal::connect_to(net_address::parse(first.address()), limit, "n"),
-    "n");
   node_request what;
   what.session = {1, 2};
   what.silence_limit_ms = 300;
-  puma::internal::greeting::introduce(*by, "", what, limit, "n");
+  const auto by_hand = introduce(first.address(), what);
   EXPECT_TRUE(eventually([&] { return first.sessions().size() == 1; }));
 
   EXPECT_TRUE(eventually([&] { return first.sessions().empty(); }));

@@ -73,7 +73,7 @@ class pipelines : public place_test {
   puma::buffer<int> out = env().make_buffer<int>("out", 8);
 };
 
-INSTANTIATE_TEST_SUITE_P(, pipelines, any_place, place_name);
+INSTANTIATE_TEST_SUITE_P(, pipelines, any_place_at_all, place_name);
 
 TEST_P(pipelines, carry_values_wherever_they_run) {
   auto p = puma::pipeline(env()) | puma::generate("count", count_to(100))

@@ -87,7 +87,7 @@ class directory {
 
 class pool_anywhere : public place_test {};
 
-INSTANTIATE_TEST_SUITE_P(, pool_anywhere, any_place, place_name);
+INSTANTIATE_TEST_SUITE_P(, pool_anywhere, any_place_at_all, place_name);
 
 TEST_P(pool_anywhere, calls_functions) {
   puma::pool<> pool{"pool", env(), {.workers = 2}};

@@ -4,6 +4,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <sstream>
 
 #include <unistd.h>
@@ -62,6 +63,12 @@ std::chrono::nanoseconds cpu_time(pid_t process) {
     return {};
   return (std::stoll(fields[11]) + std::stoll(fields[12]))
          * std::chrono::nanoseconds{1'000'000'000 / ::sysconf(_SC_CLK_TCK)};
+}
+
+std::size_t threads_of(pid_t process) {
+  std::error_code ignored;
+  const fs::directory_iterator tasks{directory_of(process) + "/task", ignored};
+  return static_cast<std::size_t>(std::distance(begin(tasks), end(tasks)));
 }
 
 char state_of(pid_t process) {

@@ -17,6 +17,8 @@ namespace puma_test {
 
 [[nodiscard]] std::chrono::nanoseconds cpu_time(pid_t process);
 
+[[nodiscard]] std::size_t threads_of(pid_t process);
+
 /// The state, such as `S`, `Z`, `T`; `-` when there is no such process.
 [[nodiscard]] char state_of(pid_t process);
 

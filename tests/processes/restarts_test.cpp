@@ -87,7 +87,7 @@ class restarted : public place_test {
   puma::buffer<int> b = env().make_buffer<int>("b", 8);
 };
 
-INSTANTIATE_TEST_SUITE_P(, restarted, any_place, place_name);
+INSTANTIATE_TEST_SUITE_P(, restarted, any_place_at_all, place_name);
 
 TEST_P(restarted, goes_on_behind_the_value_that_it_failed_on) {
   const auto guard = env().supervisor("guard", always_again);

@@ -66,7 +66,7 @@ class routing : public place_test {
   puma::buffer<int> c = env().make_buffer<int>("c", 16);
 };
 
-INSTANTIATE_TEST_SUITE_P(, routing, any_place, place_name);
+INSTANTIATE_TEST_SUITE_P(, routing, any_place_at_all, place_name);
 
 // -- multicaster --------------------------------------------------------------
 

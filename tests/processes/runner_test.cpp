@@ -31,7 +31,7 @@ class runners : public place_test {
   puma::buffer<int> out = env().make_buffer<int>("out", 8);
 };
 
-INSTANTIATE_TEST_SUITE_P(, runners, any_place, place_name);
+INSTANTIATE_TEST_SUITE_P(, runners, any_place_at_all, place_name);
 
 TEST_P(runners, start_what_was_prepared) {
   auto x = env().make<passing<int>>("stage"s, in, out);
@@ -337,7 +337,7 @@ class dedicated_runners : public runners {
   puma::buffer<std::string> said = env().make_buffer<std::string>("said", 64);
 };
 
-INSTANTIATE_TEST_SUITE_P(, dedicated_runners, any_place, place_name);
+INSTANTIATE_TEST_SUITE_P(, dedicated_runners, any_place_at_all, place_name);
 
 TEST_P(dedicated_runners, that_wait_in_publish_are_stopped) {
   auto x = env().run<blocked_in_publish>(puma::dedicated, "x"s, out, said);

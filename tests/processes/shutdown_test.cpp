@@ -46,7 +46,7 @@ class shutdowns : public place_test {
   puma::buffer<int> b = env().make_buffer<int>("b", 1'000'000);
 };
 
-INSTANTIATE_TEST_SUITE_P(, shutdowns, any_place, place_name);
+INSTANTIATE_TEST_SUITE_P(, shutdowns, any_place_at_all, place_name);
 
 TEST_P(shutdowns, let_values_flow_out) {
   auto source = env().run<counting<int>>("source"s, a, 1, 2'000'000'000);

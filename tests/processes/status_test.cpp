@@ -51,7 +51,7 @@ class statuses : public place_test {
   puma::runner x = env().run<publishing>("x"s);
 };
 
-INSTANTIATE_TEST_SUITE_P(, statuses, any_place, place_name);
+INSTANTIATE_TEST_SUITE_P(, statuses, any_place_at_all, place_name);
 
 TEST_P(statuses, come_to_the_owner) {
   x.post<&publishing::say<report>>(made<report>(5));

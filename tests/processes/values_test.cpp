@@ -39,7 +39,7 @@ class values : public place_test {
   }
 };
 
-INSTANTIATE_TEST_SUITE_P(, values, any_place, place_name);
+INSTANTIATE_TEST_SUITE_P(, values, any_place_at_all, place_name);
 
 TEST_P(values, that_are_numbers_arrive_in_order) {
   expect_in_order<int>(100'000, 1024);
@@ -171,7 +171,7 @@ class several_publishers : public place_test {
   }
 };
 
-INSTANTIATE_TEST_SUITE_P(, several_publishers, any_place, place_name);
+INSTANTIATE_TEST_SUITE_P(, several_publishers, any_place_at_all, place_name);
 
 TEST_P(several_publishers, fan_in) {
   expect_progress(4, 256, 5'000);
@@ -290,7 +290,7 @@ class merging : public puma::multi_buffer_servicing_runnable {
 
 class buffers : public place_test {};
 
-INSTANTIATE_TEST_SUITE_P(, buffers, any_place, place_name);
+INSTANTIATE_TEST_SUITE_P(, buffers, any_place_at_all, place_name);
 
 TEST_P(buffers, in_vectors_are_arguments) {
   auto a = env().make_buffer<int>("a", 16);

@@ -45,9 +45,9 @@ class plain final : public channel {
     if (n > 0)
       return static_cast<std::size_t>(n);
     if (n == 0 || (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR))
-      throw not_a_node{name_
-                       + ": closed the connection while it was greeted; is it "
-                         "a node of puma, and overloaded?"};
+      throw closed_early{name_
+                         + ": closed the connection while it was greeted; is "
+                           "it a node of puma, and overloaded?"};
     if (!limit.wait(socket_.get(), events))
       throw node_silent{name_ + ": accepted the connection, but did not answer "
                                 "in time"};

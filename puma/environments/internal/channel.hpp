@@ -4,6 +4,7 @@
 
 #include "puma/environments/internal/net_socket.hpp"
 #include "puma/environments/internal/pump.hpp"
+#include "puma/environments/node_error.hpp"
 
 #include <cstddef>
 #include <memory>
@@ -33,6 +34,13 @@ class channel {
   virtual owned_descriptor release(pump_set& pumps) {
     return pumps.connect_locally(release_end());
   }
+};
+
+/// The other side has closed the connection before all was said: perhaps one
+/// that has too many guests.
+class closed_early final : public not_a_node {
+ public:
+  using not_a_node::not_a_node;
 };
 
 /// `name` goes before the text of errors.

@@ -830,11 +830,14 @@ void home_node::tick(std::chrono::milliseconds period) {
   judge_.tick(now, period);
   for (auto i = workers_.begin(); i != workers_.end();) {
     auto& x = *(i++)->second;
-    if (x.lost && (x.exit || now - *x.lost > end_time)) {
-      if (x.exit)
-        finish_worker(x);
-      else
-        end_worker(x, "closed its connection");
+    if (x.lost && x.exit) {
+      finish_worker(x);
+      continue;
+    }
+    if (x.lost && now - *x.lost > end_time) {
+      end_worker(x, "closed its connection");
+      if (x.host)
+        check_remote(x); // nobody may be left there to tell of its end
       continue;
     }
     const auto since = [&](silence::clock::time_point t) {

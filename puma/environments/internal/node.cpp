@@ -376,6 +376,7 @@ void node::forget_node(node_id who, const failure& error,
   {
     const std::lock_guard guard{connections_mutex_};
     gone_.insert(who);
+    cut_off_.erase(who);
     going_.push_back(
       {who, error, std::move(spared), std::chrono::steady_clock::now()});
     if (const auto i = outgoing_.find(who); i != outgoing_.end())
@@ -384,6 +385,7 @@ void node::forget_node(node_id who, const failure& error,
   if (out)
     out->close();
   act_on_gone();
+  check_barriers();
 }
 
 bool node::may_say_more(node_id who) {
@@ -501,6 +503,8 @@ void node::on_lost(const connection_ptr& who, const std::string& why) {
     is_control = controls_.erase(who.get()) != 0;
     is_cut = who->is_far && who->introduced && !who->ends_well && !is_control
              && !closed_ && !gone_.contains(who->peer());
+    if (is_cut)
+      cut_off_.insert(who->peer());
     connections_.erase(who);
     std::erase_if(slots_, [&](auto& x) { return x.second == who; });
     if (const auto i = outgoing_.find(who->peer());
@@ -563,6 +567,13 @@ void node::check_barriers() {
   std::vector<std::function<void()>> done;
   {
     const std::lock_guard guard{barriers_mutex_};
+    {
+      // What was under way there is lost. Nothing counts as passed on until the
+      // owner has ended one of the two sides.
+      const std::lock_guard inner{connections_mutex_};
+      if (!cut_off_.empty())
+        return;
+    }
     for (auto& x : barriers_) {
       if (x->asked || !x->holds())
         continue;

@@ -272,6 +272,7 @@ class node : public port_context,
   std::set<connection_ptr> connections_; // all
   std::set<connection*> controls_;
   std::set<node_id> gone_;
+  std::set<node_id> cut_off_;       // and not gone yet
   std::vector<gone_process> going_; // what they said last is still to be read
   bool closed_ = false;
   std::size_t watched_ = 0;

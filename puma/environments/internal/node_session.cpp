@@ -35,6 +35,9 @@ constexpr std::chrono::milliseconds turn{100};
 /// More than this on its way to the owner: lines wait.
 constexpr std::size_t most_lines_under_way = 256 * 1024;
 
+/// More than this: no answers, either.
+constexpr std::size_t most_answers_under_way = 2 * most_lines_under_way;
+
 std::string path_of(const private_directory& where, node_id worker) {
   return where.path() + "/" + std::to_string(worker) + ".in";
 }
@@ -112,7 +115,12 @@ node_session::node_session(io_loop& loop, const session_options& options,
 node_session::~node_session() {
   end();
   keeper_.join();
-  launcher_.reset(); // with the workers
+  {
+    // More may still come from the owner and the agent.
+    std::unique_ptr<launcher> last; // ends the workers, without the lock
+    const std::lock_guard guard{launching_};
+    last.swap(launcher_);
+  }
   forward_lines();
   owner_->close_when_sent();
   agent_->remove();
@@ -165,12 +173,15 @@ void node_session::on_frame(const connection_ptr&, const frame_header& head,
     break;
   }
   case session_frame::ping:
-    tell(session_frame::pong, 0, encoder{});
+    // Who asks without ever listening is not told more and more.
+    if (owner_->backlog() < most_answers_under_way)
+      tell(session_frame::pong, 0, encoder{});
     break;
   case session_frame::kill: {
+    const std::lock_guard launching{launching_};
     const std::lock_guard guard{mutex_};
     if (const auto i = workers_.find(static_cast<node_id>(head.to));
-        i != workers_.end())
+        i != workers_.end() && launcher_)
       launcher_->kill(i->second, SIGKILL);
     break;
   }
@@ -214,6 +225,9 @@ void node_session::take(const handover& x) {
 }
 
 void node_session::start(const handover& x) {
+  const std::lock_guard launching{launching_};
+  if (!launcher_)
+    throw error{"not started, since the session ends"};
   const auto id = x.request.worker;
   worker_options how;
   how.parent = ::getpid();

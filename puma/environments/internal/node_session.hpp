@@ -102,6 +102,7 @@ class node_session final : private connection::listener {
   connection_ptr owner_;
   io_loop::handle_ptr agent_;
   std::thread keeper_;
+  std::mutex launching_;               // to be locked before `mutex_`
   std::unique_ptr<launcher> launcher_; // last: its thread uses what is above
 };
 

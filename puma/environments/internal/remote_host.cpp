@@ -2,6 +2,7 @@
 
 #include "puma/environments/internal/remote_host.hpp"
 
+#include "puma/environments/internal/channel.hpp"
 #include "puma/environments/internal/node_session.hpp"
 #include "puma/environments/node_error.hpp"
 #include "puma/logging/log.hpp"
@@ -36,6 +37,13 @@ session_token make_token() {
   std::random_device random;
   const auto word = [&] { return (std::uint64_t{random()} << 32u) | random(); };
   return {word(), word()};
+}
+
+/// A node has nothing to say about workers elsewhere.
+void check_worker(node_id id, node_id host) {
+  if (host_of(id) != host)
+    throw error{"it told of process " + std::to_string(id)
+                + ", which is none of its own"};
 }
 
 /// Whether another try may end otherwise.
@@ -196,9 +204,24 @@ void remote_host::fulfill(job& x) {
       throw node_unreachable{"node '" + name() + "': the connection is lost"};
     x.what.session = token_;
   }
-  auto made = open(x.what,
-                   {clock::now() + options_.connect_timeout, cancel_.get()});
+  auto made = open_in_time(x.what);
   x.then(std::move(made), nullptr);
+}
+
+owned_descriptor remote_host::open_in_time(const node_request& what) {
+  const wait_limit limit{clock::now() + options_.connect_timeout,
+                         cancel_.get()};
+  for (auto wait = least_pause;; wait = std::min(2 * wait, most_pause)) {
+    std::exception_ptr failed;
+    try {
+      return open(what, limit);
+    } catch (const closed_early&) {
+      // Too many others came at once.
+      failed = std::current_exception();
+    }
+    if (clock::now() + wait > limit.deadline || !is_connected() || !pause(wait))
+      std::rethrow_exception(failed);
+  }
 }
 
 owned_descriptor remote_host::open(node_request what, const wait_limit& limit) {
@@ -357,6 +380,10 @@ std::exception_ptr remote_host::try_to_connect() {
     log(log_level::info, logger,
         "node '" + name() + "': connected to " + options_.where.to_string());
     return nullptr;
+  } catch (const closed_early& x) {
+    const std::lock_guard guard{mutex_};
+    has_failed_ = true;
+    return std::make_exception_ptr(not_a_node{x.what()}); // which users know
   } catch (...) {
     const std::lock_guard guard{mutex_};
     has_failed_ = true;
@@ -428,7 +455,8 @@ void remote_host::on_frame(const connection_ptr& from, const frame_header& head,
   switch (static_cast<session_frame>(head.kind)) {
   case session_frame::ready: {
     const std::lock_guard guard{mutex_};
-    ready_ = true;
+    if (std::exchange(ready_, true))
+      throw error{"it began twice"};
     encoder levels;
     told_levels_ = log_.generation();
     encode(levels, log_.levels());
@@ -443,6 +471,7 @@ void remote_host::on_frame(const connection_ptr& from, const frame_header& head,
     log_.add(in);
     break;
   case session_frame::started:
+    check_worker(id, number_);
     observer_.on_remote_started(id, in.number<pid_t>());
     break;
   case session_frame::ended: {
@@ -450,6 +479,7 @@ void remote_host::on_frame(const connection_ptr& from, const frame_header& head,
     how.code = in.number<int>();
     how.signaled = in.number<bool>();
     how.core = in.number<bool>();
+    check_worker(id, number_);
     observer_.on_remote_ended(id, how);
     break;
   }

@@ -132,6 +132,7 @@ class remote_host final : private connection::listener {
                                    const node_request& what);
   void give_up_streams();
   [[nodiscard]] std::chrono::milliseconds grace() const;
+  owned_descriptor open_in_time(const node_request& what);
   [[nodiscard]] bool pause(std::chrono::milliseconds time) const;
   void add(job x);
   void lose(const std::string& why);

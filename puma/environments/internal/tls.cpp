@@ -263,7 +263,8 @@ class tls_channel final : public channel {
       throw not_a_node{name_ + ": does not speak TLS 1.3; was it given a tcp:// "
                                "address, or is it something else?"};
     if (code == 0 || reason == SSL_R_UNEXPECTED_EOF_WHILE_READING)
-      throw not_a_node{name_ + ": closed the connection while it was greeted"};
+      throw closed_early{name_
+                         + ": closed the connection while it was greeted"};
     throw not_a_node{name_ + ": TLS failed: " + last_error()};
   }
 
