@@ -458,11 +458,11 @@ TEST_P(pools, do_their_jobs_when_the_program_drains) {
   puma::pool<int> pool{"pool", env(), results, {.workers = 1}};
   for (int i = 0; i != 20; ++i)
     pool.submit([i] {
-      puma::sleep_for(100us);
+      puma::sleep_for(1ms);
       return i;
     });
-  ASSERT_TRUE(eventually([&] { return pool.stats().busy == 1; }));
 
+  // Most of them are still to be done.
   const auto report = rt().drain(30s);
 
   EXPECT_TRUE(report.done()) << report.to_string();

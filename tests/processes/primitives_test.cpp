@@ -154,8 +154,8 @@ class impatient : public puma::command_driven_runnable {
 
  protected:
   void on_start() override {
-    to_.publish(with_.go.wait_for(2ms) ? 1 : 0);
-    to_.publish(with_.guard.wait_for(2ms, [] { return false; }) ? 1 : 0);
+    to_.publish(with_.go.wait_for(100ms) ? 1 : 0);
+    to_.publish(with_.guard.wait_for(100ms, [] { return false; }) ? 1 : 0);
     to_.publish(with_.guard.wait_for(0ms, [] { return true; }) ? 1 : 0);
     stop();
   }
