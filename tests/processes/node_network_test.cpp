@@ -227,7 +227,42 @@ TEST_P(lines, that_stand_still_for_short_lose_and_double_nothing) {
   expect_adds_up(rt().shutdown());
 }
 
-TEST_P(lines, that_are_cut_are_noticed_at_once) {
+TEST_P(lines, that_are_cut_go_on_where_they_were) {
+  options().resume = true;
+  const auto env = connect();
+  round_trip values{rt(), env};
+
+  for (int i = 0; i != 5; ++i) {
+    values.read_some(2'000);
+    line.cut();
+  }
+
+  values.read_some(2'000);
+  values.read_to_the_end();
+  EXPECT_TRUE(env.is_connected());
+  EXPECT_EQ(log.count(puma::log_level::error), 0u) << log.to_string();
+  expect_adds_up(rt().shutdown());
+}
+
+TEST_P(lines, that_are_cut_for_too_long_are_lost) {
+  options().resume = true;
+  options().answer_timeout = 500ms;
+  const auto env = connect();
+  round_trip values{rt(), env};
+  values.read_some(1'000);
+
+  line.stall();
+  line.cut();
+
+  values.read_to_the_loss();
+  EXPECT_FALSE(env.is_connected());
+  line.go_on();
+  EXPECT_TRUE(eventually([&] { return there.sessions().empty(); }));
+  expect_adds_up(rt().shutdown());
+}
+
+TEST_P(lines, that_are_cut_are_noticed_at_once_if_they_are_not_to_go_on) {
+  options().resume = false;
   const auto env = connect();
   round_trip values{rt(), env};
   auto ids = env.make_buffer<int>("ids", 8);
@@ -286,7 +321,9 @@ class bad_lines : public line_test {
   /// `limit`: for how long there may be no error, with values or without.
   bad_lines(std::string scheme, std::chrono::milliseconds limit)
     : line_test(std::move(scheme)),
-      limit_(limit) {}
+      limit_(limit) {
+    options().resume = false;
+  }
 
   outcome pass_values(direction which, std::uint64_t after, int change) {
     line.corrupt(which, after, std::byte{static_cast<unsigned char>(change)});
@@ -376,6 +413,25 @@ TEST_P(tls_lines, that_change_bytes_are_lost_and_deliver_nothing_wrong) {
   }
   EXPECT_TRUE(eventually([&] { return there.sessions().empty(); }));
   expect_all_pass<int>(connect(), 1'000);
+}
+
+TEST_P(tls_lines, that_change_bytes_go_on_where_they_were) {
+  options().resume = true;
+  const auto env = connect();
+  round_trip values{rt(), env};
+
+  for (int i = 0; i != 5; ++i) {
+    values.read_some(1'000);
+    line.corrupt(GetParam(), 3'000, std::byte{0x10});
+    for (int n = 0; n != 100 && !line.has_corrupted(); ++n)
+      values.read_some(1'000);
+    EXPECT_TRUE(line.has_corrupted());
+  }
+
+  values.read_some(1'000);
+  values.read_to_the_end();
+  EXPECT_TRUE(env.is_connected());
+  expect_adds_up(rt().shutdown());
 }
 
 TEST_P(tcp_lines, that_change_bytes_harm_neither_the_owner_nor_the_node) {
