@@ -374,6 +374,22 @@ TEST_F(abused_node, closes_sessions_that_announce_too_much) {
   expect_nothing_happened();
 }
 
+TEST_F(abused_node, starts_no_workers_for_sessions_that_end) {
+  for (std::uint64_t round = 0; round != 40; ++round) {
+    const session_token token{4711, round};
+    auto session = begin_session(token);
+    std::vector<wire> workers;
+    session.say(make(session_frame::exit, 0));
+    try {
+      for (int i = 0; i != 5; ++i)
+        workers.push_back(begin_worker(token));
+    } catch (const puma::node_error&) {
+      // The session has ended.
+    }
+  }
+  expect_nothing_happened();
+}
+
 TEST_F(abused_node, keeps_no_answers_for_owners_that_do_not_listen) {
   const auto known = there.sessions();
   auto session = begin_session({4711, 1});
