@@ -10,6 +10,7 @@
 #include <vector>
 
 #include <dlfcn.h>
+#include <sys/auxv.h>
 
 namespace puma::detail {
 
@@ -31,6 +32,14 @@ known_decoders& known() {
   return instance;
 }
 
+/// The program is the same whatever it was started as, which is what the name
+/// of its file would be here.
+bool is_of_program(const Dl_info& x) {
+  Dl_info program{};
+  return ::dladdr(reinterpret_cast<void*>(::getauxval(AT_ENTRY)), &program) != 0
+         && program.dli_fbase == x.dli_fbase;
+}
+
 } // namespace
 
 void register_decoder(const std::type_info& type, any_function decode) {
@@ -49,7 +58,8 @@ crossing_key key_of(const std::type_info& type, any_function decode) {
   Dl_info info{};
   if (::dladdr(reinterpret_cast<void*>(decode), &info) != 0) {
     const std::string_view path = info.dli_fname ? info.dli_fname : "";
-    result.module = path.substr(path.rfind('/') + 1);
+    if (!is_of_program(info))
+      result.module = path.substr(path.rfind('/') + 1);
     result.offset = reinterpret_cast<std::uintptr_t>(decode)
                     - reinterpret_cast<std::uintptr_t>(info.dli_fbase);
   }

@@ -73,6 +73,13 @@ class home_node::remote_run final : public hosted {
       record_->recipe.reset();
   }
 
+  /// As if it had completed them: it was stopped before it existed.
+  void complete_tokens() {
+    for (auto& x : std::exchange(streams, {}))
+      x.to->complete_token();
+    record_->recipe.reset();
+  }
+
   /// Keeps those that it publishes to.
   void keep_tokens(const std::vector<std::shared_ptr<queue>>& outputs) {
     std::vector<held_stream> kept;

@@ -211,7 +211,7 @@ void home_node::give_up(worker& x) {
 
 void home_node::call_off(worker& x) {
   for (auto& [id, run] : std::exchange(x.runs, {})) {
-    run->drop_tokens(nullptr);
+    run->complete_tokens();
     runs_.ended(run->record(), nullptr, false);
   }
   give_up(x);
