@@ -96,3 +96,6 @@ if(CMAKE_BUILD_TYPE MATCHES "^Rel")
   add_test(NAME soak COMMAND puma-soak 5)
   set_tests_properties(soak PROPERTIES LABELS "benchmarks;process" TIMEOUT 60)
 endif()
+
+# What grows with the number of nodes.
+puma_bench_program(node_bench SOURCES node_bench.cpp)

@@ -159,6 +159,8 @@ foreach(
   names_an_unknown_option
   names_an_option_with_a_wrong_value
   names_an_option_without_its_value
+  takes_options_of_a_file
+  names_what_is_wrong_with_a_file_of_options
   makes_as_many_threads_as_told
   makes_one_thread_per_core
   leaves_the_other_arguments

@@ -61,18 +61,19 @@ bool configure_log(const internal::main_options& options) {
 
 } // namespace
 
-/// Serves as a node if the command line says so.
+/// Serves as a node if the command line, or a file of options, says so.
 static std::optional<int> run_as_node(int argc, const char* const* argv) {
-  const std::string_view option = "--puma-node";
-  const bool is_meant = std::any_of(argv, argv + argc, [&](const char* x) {
-    return x == option || std::string_view{x}.starts_with("--puma-node=");
+  const bool may_be_meant = std::any_of(argv, argv + argc, [](const char* x) {
+    const std::string_view option{x};
+    return option.starts_with("--puma-node")
+           || option.starts_with("--puma-config");
   });
-  if (!is_meant)
+  if (!may_be_meant)
     return std::nullopt;
   internal::main_options options;
   if (!parse(argc, argv, options))
     return exit_usage;
-  if (!options.node) // it was behind a lone `--`
+  if (!options.node) // it is not in the file, or behind a lone `--`
     return std::nullopt;
   if (!configure_log(options))
     return exit_usage;

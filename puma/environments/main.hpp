@@ -16,11 +16,11 @@ int run_main(int argc, char** argv, const std::function<int(runtime&)>& body);
 } // namespace detail
 
 /// Does the work of a worker process if this process is one, or serves as a
-/// node if the command line has `--puma-node`, and returns its exit code;
-/// returns nothing otherwise. `puma::main` does this itself. A
-/// program with a `main` of its own that uses `process_environment` or `node`
-/// calls it first: `if (auto code = puma::run_as_worker(argc, argv)) return
-/// *code;`
+/// node if the command line has `--puma-node`, also by `--puma-config`, and
+/// returns its exit code; returns nothing otherwise. `puma::main` does this
+/// itself. A program with a `main` of its own that uses `process_environment`
+/// or `node` calls it first: `if (auto code = puma::run_as_worker(argc, argv))
+/// return *code;`
 ///
 /// *Threads.* To be called once, from the main thread, before other threads
 /// are started.

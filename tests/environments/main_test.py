@@ -11,6 +11,7 @@ import select
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import unittest
 
@@ -112,6 +113,28 @@ class Main(unittest.TestCase):
 
         self.assertEqual(result.returncode, 2)
         self.assertIn("--puma-threads", result.stderr)
+
+    def test_takes_options_of_a_file(self):
+        with tempfile.NamedTemporaryFile("w", suffix=".conf") as file:
+            file.write("# of the test\npuma-threads=3\n")
+            file.flush()
+            from_file = run("threads", "--puma-config", file.name)
+            overridden = run("threads", "--puma-config", file.name, "--puma-threads=2")
+
+        self.assertEqual(from_file.stdout, "3\n")
+        self.assertEqual(overridden.stdout, "2\n")
+
+    def test_names_what_is_wrong_with_a_file_of_options(self):
+        missing = run("threads", "--puma-config=/nowhere.conf")
+        with tempfile.NamedTemporaryFile("w", suffix=".conf") as file:
+            file.write("puma-nonsense=3\n")
+            file.flush()
+            unknown = run("threads", "--puma-config", file.name)
+
+        self.assertEqual(missing.returncode, 2)
+        self.assertIn("/nowhere.conf", missing.stderr)
+        self.assertEqual(unknown.returncode, 2)
+        self.assertIn("puma-nonsense", unknown.stderr)
 
     def test_makes_as_many_threads_as_told(self):
         for args in [["--puma-threads", "3"], ["--puma-threads=3"]]:

@@ -410,6 +410,23 @@ TEST_F(nodes, of_another_build_do_not_fit) {
   EXPECT_TRUE(other.has_logged("another build")) << other.log();
 }
 
+TEST_F(nodes, may_be_started_by_a_file_of_options) {
+  const scratch_directory directory;
+  const auto secret = directory.write("token", "a secret\n");
+  const auto file = directory.write(
+    "node.conf", "puma-insecure=true\npuma-token-file=\"" + secret + "\"\n");
+  test_node other{{.arguments = {"--puma-config", file}}};
+  auto options = insecure_node("n");
+  options.credentials.token = "a secret";
+  const auto env = rt().connect(other.address(), options);
+
+  auto x = env.run<here>("x"s);
+
+  EXPECT_GT(x.call<&here::process>(), 0);
+  x.stop();
+  join(x);
+}
+
 TEST_F(nodes, that_are_copies_of_the_same_build_fit) {
   const scratch_directory directory;
   const auto copy = directory.path() + "/copy";

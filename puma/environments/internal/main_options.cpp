@@ -59,6 +59,10 @@ main_options parse_main_options(int argc, const char* const* argv) {
   CLI::App app{"Options of puma, for any application that is built on it",
                "APPLICATION"};
   app.set_help_flag("--puma-help", "Shows these options and ends");
+  app.set_config("--puma-config", "",
+                 "File with these options, a line name=value each; those of "
+                 "the command line count more");
+  app.allow_config_extras(CLI::config_extras_mode::error);
   double drain_seconds = 10;
   constexpr log_level levels[] = {
     log_level::trace, log_level::debug,    log_level::info, log_level::warning,
