@@ -143,17 +143,30 @@ home_node::~home_node() {
   }
   if (keeper_.joinable())
     keeper_.join();
-  launcher_.reset();
+  // What has been posted may still use it; and its own thread may be the one
+  // that runs this.
+  const auto last = std::make_shared<std::unique_ptr<launcher>>();
+  wait_for_posted([this, last] { *last = std::move(launcher_); });
+  last->reset();
   close(std::chrono::seconds{1});
   for (auto& [number, host] : hosts_)
     host->close();
   for (auto& [number, host] : hosts_)
     host->shut_down();
   // What the last events of the loop have posted may still be at work.
-  std::promise<void> idle;
-  post([&] { idle.set_value(); });
-  idle.get_future().wait_for(std::chrono::seconds{5});
+  wait_for_posted([] {});
   drop_ports();
+}
+
+/// Calls `what` after all that has been posted.
+void home_node::wait_for_posted(std::function<void()> what) {
+  auto done = std::make_shared<std::promise<void>>();
+  post([done, what = std::move(what)] {
+    what();
+    done->set_value();
+  });
+  constexpr std::chrono::seconds patience{5};
+  done->get_future().wait_for(patience);
 }
 
 std::shared_ptr<run_starter>
@@ -746,7 +759,7 @@ void home_node::end_worker(worker& x, const std::string& why) {
     give_up(x);
   else if (x.host)
     x.host->kill(x.id);
-  else if (x.pid != 0)
+  else if (x.pid != 0 && launcher_)
     launcher_->kill(x.pid, SIGKILL);
 }
 

@@ -159,6 +159,7 @@ class home_node final : public node,
   void tell(node_id who, node_frame what, std::uint64_t to,
             const encoder& body);
   void sweep_unused();
+  void wait_for_posted(std::function<void()> what);
 
   // -- implementation of remote_host::observer --------------------------------
 
