@@ -301,13 +301,14 @@ void remote_host::resume(const job& x) {
   }
 }
 
-/// Returns false when another try may succeed.
+/// Returns false when it has not succeeded; another try may, as long as the
+/// stream is cut.
 bool remote_host::try_to_resume(resumable_stream& stream,
                                 const node_request& what) {
   auto request = what;
   const auto received = stream.take_over();
   if (!received)
-    return true;
+    return false;
   request.received = *received;
   try {
     std::string answer;
