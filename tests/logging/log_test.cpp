@@ -5,6 +5,7 @@
 #include "puma/logging/logging.hpp"
 #include "puma/testing/capture_logs.hpp"
 #include "puma/testing/log_assertions.hpp"
+#include "tests/support/forks.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest-spi.h>
@@ -215,6 +216,8 @@ TEST_F(log, takes_plain_lines_of_spdlog) {
 }
 
 TEST_F(log, takes_lines_of_forked_processes) {
+  if (!puma_test::forks_may_allocate)
+    GTEST_SKIP() << "the memory of a forked process may be locked";
   puma::testing::capture_logs logs;
 
   const auto child = ::fork();

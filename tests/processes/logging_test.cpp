@@ -7,6 +7,7 @@
 #include "tests/processes/places.hpp"
 #include "tests/processes/proc.hpp"
 #include "tests/processes/stages.hpp"
+#include "tests/support/forks.hpp"
 #include "tests/support/log_files.hpp"
 
 #include <caf/actor_ostream.hpp>
@@ -411,6 +412,8 @@ TEST_F(written_lines, that_find_a_full_queue_are_counted) {
 }
 
 TEST(forked_processes, with_a_runtime_write_as_their_parent_was_told_to) {
+  if (!puma_test::forks_may_allocate)
+    GTEST_SKIP() << "the memory of a forked process may be locked";
   const log_directory files;
   files.configure("{class: file, filename: FILE, formatter: short}");
   const auto log = puma::logging::get("parent");

@@ -6,6 +6,7 @@
 #include "puma/environments/supervisor_environment.hpp"
 #include "tests/processes/places.hpp"
 #include "tests/processes/stages.hpp"
+#include "tests/support/forks.hpp"
 
 #include <csignal>
 #include <cstdint>
@@ -497,6 +498,8 @@ TEST_F(primitives_in_processes, are_used_again_when_nobody_needs_them) {
 }
 
 TEST_F(primitives_in_processes, belong_to_a_forked_process_as_well) {
+  if (!puma_test::forks_may_allocate)
+    GTEST_SKIP() << "the memory of a forked process may be locked";
   const auto before = slots_in_use();
   std::optional<puma::shared_value<int>> x{std::in_place, "x", 1};
   const auto fork_and = [](const auto& what) {
