@@ -37,7 +37,7 @@ class stage_item {
  public:
   using is_pipeline_item = void;
 
-  stage_item(std::string name, With with) : with_(std::move(with)) {
+  stage_item(std::string name, With x) : with_(std::move(x)) {
     settings_.name = std::move(name);
   }
 
