@@ -270,8 +270,15 @@ TEST_F(polled, is_not_worth_polling_when_others_need_the_processor) {
   loop->note_crowd();
   send();
   EXPECT_TRUE(eventually([&] { return client->received == before + 1; }));
-  EXPECT_EQ(loop->attend(), 0u);
-  attend(); // after a while it is again
+  // That holds for a while, which may be over on a slow machine.
+  EXPECT_TRUE(eventually([&] {
+    loop->note_crowd();
+    const bool is_worth_it = loop->attend() != 0;
+    if (is_worth_it)
+      loop->leave();
+    return !is_worth_it;
+  }));
+  attend(); // afterwards it is again
 }
 
 TEST_F(polled, tells_on_the_other_loop_what_came_before_all_have_left) {
