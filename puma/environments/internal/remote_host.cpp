@@ -266,7 +266,7 @@ owned_descriptor remote_host::make_resumable(std::unique_ptr<byte_end> first,
       x.what.what = errand::resume;
       x.what.stream = token;
       x.stream = *self;
-      x.then = [self](owned_descriptor, const std::exception_ptr&) {
+      x.then = [](owned_descriptor, const std::exception_ptr&) {
         // Of no use: the runtime ends.
       };
       add(std::move(x));
@@ -285,7 +285,7 @@ void remote_host::resume(const job& x) {
   const auto begin = clock::now();
   auto wait = least_pause;
   while (const auto until = stream ? stream->cut_until() : std::nullopt) {
-    if (try_to_resume(*stream, x.what)) {
+    if (try_to_resume(*stream, x.what, *until)) {
       log(log_level::info, logger,
           "node '" + name()
             + "': a connection that had broken was resumed after "
@@ -304,7 +304,8 @@ void remote_host::resume(const job& x) {
 /// Returns false when it has not succeeded; another try may, as long as the
 /// stream is cut.
 bool remote_host::try_to_resume(resumable_stream& stream,
-                                const node_request& what) {
+                                const node_request& what,
+                                clock::time_point until) {
   auto request = what;
   const auto received = stream.take_over();
   if (!received)
@@ -312,9 +313,9 @@ bool remote_host::try_to_resume(resumable_stream& stream,
   request.received = *received;
   try {
     std::string answer;
-    const auto by = greet(
-      request, {clock::now() + options_.connect_timeout, cancel_.get()},
-      answer);
+    // Others wait for their turn, which would be of no use later, either.
+    const auto limit = std::min(clock::now() + options_.connect_timeout, until);
+    const auto by = greet(request, {limit, cancel_.get()}, answer);
     std::uint64_t others = 0;
     const auto* const end = answer.data() + answer.size();
     if (std::from_chars(answer.data(), end, others).ptr != end)

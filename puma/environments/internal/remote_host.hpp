@@ -129,7 +129,8 @@ class remote_host final : private connection::listener {
                                   const stream_token& token);
   void resume(const job& x);
   [[nodiscard]] bool try_to_resume(resumable_stream& stream,
-                                   const node_request& what);
+                                   const node_request& what,
+                                   std::chrono::steady_clock::time_point until);
   void give_up_streams();
   [[nodiscard]] std::chrono::milliseconds grace() const;
   owned_descriptor open_in_time(const node_request& what);
