@@ -300,6 +300,7 @@ puma_test(
           processes/net_hosts.cpp
           processes/net_proxy.cpp
           processes/node_hostile_test.cpp
+          processes/node_links_test.cpp
           processes/node_network_test.cpp
           processes/node_security_test.cpp
           processes/nodes_test.cpp

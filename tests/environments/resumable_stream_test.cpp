@@ -103,7 +103,7 @@ class resumable : public ::testing::Test {
   void begin(std::chrono::milliseconds grace = 30s) {
     auto [x, y] = pair_of_sockets();
     wire_ = owned_descriptor{::dup(x.get())};
-    a = make(std::move(x), grace, [this] {
+    a = make(std::move(x), grace, [this](resumable_stream&) {
       ++cuts;
       ++news_;
       news_.notify_all();
@@ -120,7 +120,7 @@ class resumable : public ::testing::Test {
 
  private:
   side make(owned_descriptor raw, std::chrono::milliseconds grace,
-            std::function<void()> on_cut) {
+            std::function<void(resumable_stream&)> on_cut) {
     side result;
     result.stream = std::make_shared<resumable_stream>(
       socket_end(raw.release()), grace, std::move(on_cut));

@@ -515,6 +515,21 @@ TEST_P(far_nodes, pass_everything_on) {
   join(rt());
 }
 
+TEST_P(far_nodes, that_cannot_reach_others_reach_them_by_the_owner) {
+  passage same_host{GetParam(), "127.0.0.1", "IP:127.0.0.1"};
+  const test_node second{same_host.setup}; // an address of another host there
+  const auto far = connect();
+  const auto near = rt().connect(second.address(), same_host.options);
+  auto a = far.make_buffer<int>("a", 16);
+  auto b = far.make_buffer<int>("b", 16);
+
+  auto x = far.run<counting<int>>("x"s, a, 1, 10'000);
+  auto y = near.run<passing<int>>("y"s, a, b);
+
+  EXPECT_EQ(read_all(b), numbers(1, 10'000));
+  EXPECT_EQ(log.count(puma::log_level::info, "cannot reach node"), 1u);
+}
+
 TEST_P(far_nodes, without_their_cable_are_lost_until_it_is_back) {
   options().answer_timeout = 500ms;
   const auto env = connect();

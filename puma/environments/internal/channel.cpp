@@ -34,6 +34,10 @@ class plain final : public channel {
              POLLOUT, limit));
   }
 
+  [[nodiscard]] int descriptor() const noexcept override {
+    return socket_.get();
+  }
+
   std::unique_ptr<byte_end> release_end() override {
     return socket_end(socket_.release());
   }

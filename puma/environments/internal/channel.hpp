@@ -27,6 +27,8 @@ class channel {
   virtual void write(std::span<const std::byte> from, const wait_limit& limit)
     = 0;
 
+  [[nodiscard]] virtual int descriptor() const noexcept = 0;
+
   /// Gives up the connection: returns an end for what is said from now on.
   virtual std::unique_ptr<byte_end> release_end() = 0;
 

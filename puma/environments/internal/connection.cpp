@@ -38,6 +38,12 @@ constexpr int kernel_bytes = 128 * 1024;
 /// Reads per turn of the loop, so that one connection leaves time for others.
 constexpr int reads_per_turn = 8;
 
+/// Whether an error says no more than that the other side is gone.
+bool is_end(int reason) noexcept {
+  return reason == ECONNRESET || reason == ETIMEDOUT || reason == EHOSTUNREACH
+         || reason == ENETUNREACH;
+}
+
 /// Between hosts the kernel finds out itself how much is good.
 void bound_kernel_bytes(int descriptor) noexcept {
   int family = 0;
@@ -315,7 +321,7 @@ bool connection::on_readable() {
         continue;
       if (errno == EAGAIN || errno == EWOULDBLOCK)
         return true;
-      if (errno != ECONNRESET)
+      if (!is_end(errno))
         why_lost_ = std::string{"reading failed: "} + std::strerror(errno);
       return false;
     }

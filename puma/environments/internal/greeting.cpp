@@ -133,7 +133,8 @@ void check(const hello& x, const std::string& name) {
                         + std::to_string(wire_version)};
 }
 
-void encode_request(encoder& to, const node_request& x) {
+void encode_request(encoder& to, const node_request& x,
+                    const node_route& route) {
   encode(to, build());
   to.number(x.what);
   to.number(x.capture_output);
@@ -148,6 +149,23 @@ void encode_request(encoder& to, const node_request& x) {
   to.number(x.stream[1]);
   to.number(x.grace_ms);
   to.number(x.received);
+  if (x.what != errand::reach)
+    return;
+  encode(to, route.address);
+  encode(to, route.host_name);
+  to.number(route.session[0]);
+  to.number(route.session[1]);
+  to.number(route.worker);
+}
+
+node_route decode_route(decoder& from) {
+  node_route result;
+  decode(from, result.address);
+  decode(from, result.host_name);
+  result.session[0] = from.number<std::uint64_t>();
+  result.session[1] = from.number<std::uint64_t>();
+  result.worker = from.number<node_id>();
+  return result;
 }
 
 node_request decode_request(decoder& from) {
@@ -165,7 +183,7 @@ node_request decode_request(decoder& from) {
   result.stream[1] = from.number<std::uint64_t>();
   result.grace_ms = from.number<std::uint64_t>();
   result.received = from.number<std::uint64_t>();
-  if (from.ok() && result.what > errand::resume)
+  if (from.ok() && result.what > errand::reach)
     from.fail("an unknown errand");
   return result;
 }
@@ -205,7 +223,7 @@ const std::string& build() {
 
 std::string introduce(channel& to, const std::string& token,
                       const node_request& request, const wait_limit& limit,
-                      const std::string& name) {
+                      const std::string& name, const node_route& route) {
   auto mine = make_hello();
   to.write(bytes_of(mine), limit);
   hello theirs{};
@@ -217,7 +235,7 @@ std::string introduce(channel& to, const std::string& token,
   check(theirs, name);
   const auto nonces = join(mine, theirs);
   encoder body;
-  encode_request(body, request);
+  encode_request(body, request, route);
   send(to, token, nonces, 'c', body, limit);
   const auto answer = receive(to, token, nonces, 's', limit, name);
   decoder in{answer.body};
@@ -287,6 +305,8 @@ welcome::welcome(channel& from, const std::string& token,
                         + "', and this process '" + build() + "'"};
   }
   request_ = decode_request(in);
+  if (in.ok() && request_.what == errand::reach)
+    route_ = decode_route(in);
   if (!in.ok()) {
     answer(node_verdict::failed, "a request that cannot be read");
     throw not_a_node{name + " sent a request that cannot be read"};

@@ -19,6 +19,9 @@ enum class errand : std::uint8_t {
   link,    ///< Leads to a worker of a session, as from another process.
   answer,  ///< Leads to a worker that has asked for a connection.
   resume,  ///< Takes the place of a connection that has broken.
+  reach,   ///< Asks the node to make a connection that a worker has asked for,
+           ///< to another node; see `node_route`.
+  unreached, ///< Not said to nodes: tells that worker that there is no way.
 };
 
 /// Tells the uses of a node apart; made up by the owner.
@@ -36,10 +39,18 @@ struct node_request {
   bool is_shared = false;    ///< Whether several runnables may run there.
   std::uint32_t threads = 0; ///< Of the worker; 0: what suits it.
   std::uint64_t slot = 0;    ///< What the worker calls what it asked for.
-  std::uint64_t silence_limit_ms = 0; ///< How long the owner may be silent.
+  std::uint64_t silence_limit_ms = 0; ///< How long the other may be silent.
   stream_token stream{};              ///< All zero: it cannot be resumed.
   std::uint64_t grace_ms = 0;         ///< How long it can be.
   std::uint64_t received = 0;         ///< To resume: how many bytes have come.
+};
+
+/// To whom a connection from one node to another leads.
+struct node_route {
+  std::string address;     ///< As of `net_address`.
+  std::string host_name;   ///< See `node_target`.
+  session_token session{}; ///< There.
+  node_id worker = 0;
 };
 
 enum class node_verdict : std::uint8_t {
@@ -77,7 +88,7 @@ class stream_unknown final : public node_error {
 /// `puma/environments/node_error.hpp`.
 std::string introduce(channel& to, const std::string& token,
                       const node_request& request, const wait_limit& limit,
-                      const std::string& name);
+                      const std::string& name, const node_route& route = {});
 
 /// A node's side, up to the answer. Throws `node_error` when the other side may
 /// not come in; then it has been told what it may know.
@@ -89,6 +100,9 @@ class welcome {
     return request_;
   }
 
+  /// Of `errand::reach`.
+  [[nodiscard]] const node_route& route() const noexcept { return route_; }
+
   void answer(node_verdict what, const std::string& text);
 
  private:
@@ -97,6 +111,7 @@ class welcome {
   const wait_limit& limit_;
   std::array<std::byte, 64> nonces_{};
   node_request request_;
+  node_route route_;
 };
 
 } // namespace greeting

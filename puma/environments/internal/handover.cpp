@@ -54,17 +54,19 @@ void send(int socket, const sockaddr_un* to, const node_request& request,
   msghdr message{};
   message.msg_iov = &part;
   message.msg_iovlen = 1;
-  message.msg_control = rights.bytes;
-  message.msg_controllen = sizeof(rights.bytes);
   if (to != nullptr) {
     message.msg_name = const_cast<sockaddr_un*>(to);
     message.msg_namelen = sizeof(*to);
   }
-  auto* head = CMSG_FIRSTHDR(&message);
-  head->cmsg_level = SOL_SOCKET;
-  head->cmsg_type = SCM_RIGHTS;
-  head->cmsg_len = CMSG_LEN(sizeof(int));
-  std::memcpy(CMSG_DATA(head), &descriptor, sizeof(descriptor));
+  if (descriptor >= 0) {
+    message.msg_control = rights.bytes;
+    message.msg_controllen = sizeof(rights.bytes);
+    auto* head = CMSG_FIRSTHDR(&message);
+    head->cmsg_level = SOL_SOCKET;
+    head->cmsg_type = SCM_RIGHTS;
+    head->cmsg_len = CMSG_LEN(sizeof(int));
+    std::memcpy(CMSG_DATA(head), &descriptor, sizeof(descriptor));
+  }
   ssize_t n = 0;
   do {
     n = ::sendmsg(socket, &message, MSG_NOSIGNAL);
@@ -135,7 +137,9 @@ std::optional<handover> take_handover(int socket, bool& is_over) {
     std::memcpy(&descriptor, CMSG_DATA(head), sizeof(descriptor));
     result.descriptor = owned_descriptor{descriptor};
   }
-  if (n != sizeof(result.request) || result.descriptor.get() < 0)
+  const bool is_about_one = result.request.what != errand::unreached;
+  if (n != sizeof(result.request)
+      || is_about_one != (result.descriptor.get() >= 0))
     return std::nullopt;
   return result;
 }

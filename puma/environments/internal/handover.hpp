@@ -11,7 +11,8 @@
 namespace puma::internal {
 
 // Connections that one process of a host made go to another by a socket for
-// datagrams: each carries a request and the descriptor that it is about.
+// datagrams: each carries a request and the descriptor that it is about, if
+// there is one (not with `errand::unreached`).
 
 struct handover {
   node_request request;

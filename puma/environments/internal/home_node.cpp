@@ -13,7 +13,6 @@
 #include <algorithm>
 #include <csignal>
 #include <exception>
-#include <random>
 #include <utility>
 
 #include <unistd.h>
@@ -29,12 +28,6 @@ constexpr std::chrono::seconds end_time{1};
 
 /// What is waited for the serial queue to say whom it kills.
 constexpr std::chrono::seconds kill_patience{1};
-
-node_token make_token() {
-  std::random_device random;
-  const auto word = [&] { return (std::uint64_t{random()} << 32u) | random(); };
-  return {word(), word()};
-}
 
 std::string milliseconds(std::chrono::milliseconds x) {
   return std::to_string(x.count()) + " ms";
@@ -542,8 +535,9 @@ void home_node::on_control(const connection_ptr& from, const frame_header& head,
   }
   case node_frame::dial: {
     const auto slot = in.number<std::uint64_t>();
-    with_worker([this, id, slot](const worker& x) {
-      on_dial(x, static_cast<node_id>(id), slot);
+    const auto by_owner = in.number<bool>();
+    with_worker([this, id, slot, by_owner](const worker& x) {
+      on_dial(x, static_cast<node_id>(id), slot, by_owner);
     });
     break;
   }

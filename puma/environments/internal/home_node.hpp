@@ -23,6 +23,7 @@
 #include <set>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 namespace puma::internal {
@@ -148,7 +149,22 @@ class home_node final : public node,
   void on_dialed(worker& x, owned_descriptor socket,
                  const std::exception_ptr& failed);
   /// A worker asks for a connection to another process.
-  void on_dial(const worker& from, node_id to, std::uint64_t slot);
+  void on_dial(const worker& from, node_id to, std::uint64_t slot,
+               bool by_owner);
+  /// Tells who asked, by `answer`, that there is no connection to be had.
+  void refuse(const node_request& answer);
+  /// Gives a process of this host a connection that was made for `answer`.
+  void deliver_here(const node_request& what, const node_request& answer,
+                    owned_descriptor socket);
+  /// One node cannot reach another.
+  void note_apart(const remote_host& near, const remote_host& far);
+  [[nodiscard]] bool are_apart(const remote_host& near,
+                               const remote_host& far) const;
+  /// Connects two processes of different nodes by way of this one.
+  void bridge(const std::shared_ptr<remote_host>& near,
+              const node_request& answer,
+              const std::shared_ptr<remote_host>& far,
+              const node_request& link);
   /// Watches workers at nodes, of whose ends others tell.
   void check_remote(worker& x);
   [[nodiscard]] std::shared_ptr<remote_host> find_host(node_id number) const;
@@ -182,6 +198,8 @@ class home_node final : public node,
   serial_queue serial_;
   std::map<node_id, std::shared_ptr<worker>> workers_;
   internal::directory directory_{*this};
+  /// Nodes of which the first could not reach the second, and when.
+  std::map<std::pair<node_id, node_id>, silence::clock::time_point> apart_;
   silence judge_;
 
   std::atomic<node_id> last_node_{0};

@@ -21,6 +21,9 @@ constexpr const char* logger = "puma.processes";
 /// How an end is to be told of that somebody has noticed otherwise.
 constexpr std::chrono::seconds end_time{1};
 
+/// How long a node that could not reach another is not asked to try again.
+constexpr std::chrono::seconds apart_time{60};
+
 constexpr process_exit unknown_exit{-1, false, false};
 
 std::string text_of(const std::exception_ptr& x) {
@@ -128,11 +131,8 @@ void home_node::dial(node_id peer, const connection_ptr& pending) {
     });
 }
 
-void home_node::on_dial(const worker& from, node_id to, std::uint64_t slot) {
-  const auto refuse = [this, who = from.id, slot] {
-    post(
-      [this, who, slot] { tell(who, node_frame::undialed, slot, encoder{}); });
-  };
+void home_node::on_dial(const worker& from, node_id to, std::uint64_t slot,
+                        bool by_owner) {
   node_request link;
   link.what = errand::link;
   link.worker = to;
@@ -140,54 +140,96 @@ void home_node::on_dial(const worker& from, node_id to, std::uint64_t slot) {
   answer.what = errand::answer;
   answer.worker = from.id;
   answer.slot = slot;
-  // Gives a connection to one of the two, wherever that is.
-  const auto deliver_here = [this, refuse](const node_request& what,
-                                           owned_descriptor socket) {
-    try {
-      if (what.worker == owner_node)
-        accept(std::move(socket));
-      else
-        hand_over(handover_path(what.worker), what, socket.get());
-    } catch (const std::exception& failed) {
-      log(log_level::warning, logger,
-          "process " + std::to_string(what.worker) + ": " + failed.what());
-      refuse();
-    }
-  };
   const auto near = from.host;
   const auto far = host_of(to) != 0 ? find_host(host_of(to)) : nullptr;
   const bool is_known = to == owner_node || find_worker(to) != nullptr;
   if (!is_known || (!near && !far))
-    return refuse();
+    return refuse(answer);
   if (!near)
-    return far->dial(
-      link, [=](owned_descriptor socket, const std::exception_ptr& failed) {
-        if (failed)
-          refuse();
-        else
-          deliver_here(answer, std::move(socket));
-      });
+    return far->dial(link, [=, this](owned_descriptor socket,
+                                     const std::exception_ptr& failed) {
+      if (failed)
+        refuse(answer);
+      else
+        deliver_here(answer, answer, std::move(socket));
+    });
   if (!far)
-    return near->dial(
-      answer, [=](owned_descriptor socket, const std::exception_ptr& failed) {
-        if (failed)
-          refuse();
-        else
-          deliver_here(link, std::move(socket));
+    return near->dial(answer, [=, this](owned_descriptor socket,
+                                        const std::exception_ptr& failed) {
+      if (failed)
+        refuse(answer);
+      else
+        deliver_here(link, answer, std::move(socket));
+    });
+  const auto route = far->route_to(to, *near);
+  if (by_owner)
+    note_apart(*near, *far);
+  if (!route || are_apart(*near, *far))
+    return bridge(near, answer, far, link);
+  auto reach = answer;
+  reach.what = errand::reach;
+  near->reach(
+    reach, *route,
+    [=, this](const owned_descriptor&, const std::exception_ptr& failed) {
+      if (failed)
+        bridge(near, answer, far, link);
+    });
+}
+
+void home_node::refuse(const node_request& answer) {
+  post([this, who = answer.worker, slot = answer.slot] {
+    tell(who, node_frame::undialed, slot, encoder{});
+  });
+}
+
+void home_node::deliver_here(const node_request& what,
+                             const node_request& answer,
+                             owned_descriptor socket) {
+  try {
+    if (what.worker == owner_node)
+      accept(std::move(socket));
+    else
+      hand_over(handover_path(what.worker), what, socket.get());
+  } catch (const std::exception& failed) {
+    log(log_level::warning, logger,
+        "process " + std::to_string(what.worker) + ": " + failed.what());
+    refuse(answer);
+  }
+}
+
+void home_node::bridge(const std::shared_ptr<remote_host>& near,
+                       const node_request& answer,
+                       const std::shared_ptr<remote_host>& far,
+                       const node_request& link) {
+  far->dial(
+    link, [=, this](owned_descriptor first, const std::exception_ptr& failed) {
+      if (failed)
+        return refuse(answer);
+      near->dial(answer, [=, this, there = share(std::move(first))](
+                           owned_descriptor second,
+                           const std::exception_ptr& failed_too) {
+        if (failed_too)
+          return refuse(answer);
+        far->bridge(std::move(*there), std::move(second));
       });
-  // Each node is reached from here; whether they reach each other is unknown.
-  far->dial(link,
-            [=](owned_descriptor first, const std::exception_ptr& failed) {
-              if (failed)
-                return refuse();
-              near->dial(answer, [=, there = share(std::move(first))](
-                                   owned_descriptor second,
-                                   const std::exception_ptr& failed_too) {
-                if (failed_too)
-                  return refuse();
-                far->bridge(std::move(*there), std::move(second));
-              });
-            });
+    });
+}
+
+void home_node::note_apart(const remote_host& near, const remote_host& far) {
+  const auto now = clock::now();
+  const auto [i, is_new] = apart_.try_emplace({near.number(), far.number()},
+                                              now);
+  i->second = now;
+  if (is_new)
+    log(log_level::info, logger,
+        "node '" + near.name() + "' cannot reach node '" + far.name()
+          + "'; what goes from there to it passes through this process");
+}
+
+bool home_node::are_apart(const remote_host& near,
+                          const remote_host& far) const {
+  const auto i = apart_.find({near.number(), far.number()});
+  return i != apart_.end() && clock::now() - i->second < apart_time;
 }
 
 void home_node::on_cut(node_id who) {

@@ -181,6 +181,12 @@ int accept_from(int listening) noexcept {
   return result;
 }
 
+void limit_silence(int descriptor, std::chrono::milliseconds limit) noexcept {
+  constexpr std::chrono::milliseconds::rep most = 3'600'000;
+  set(descriptor, IPPROTO_TCP, TCP_USER_TIMEOUT,
+      static_cast<int>(std::min(limit.count(), most)));
+}
+
 owned_descriptor connect_to(const net_address& where, const wait_limit& limit,
                             const std::string& name) {
   const auto found = look_up_in_time(where, limit, name);

@@ -61,6 +61,11 @@ std::string peer_address(int descriptor);
 /// Accepts a connection; -1 when there is none.
 int accept_from(int listening) noexcept;
 
+/// Lets a connection break whose other side has not confirmed anything for so
+/// long, whatever TCP would have waited for. It counts as silent, too, when it
+/// has not read for so long, and its window is closed. 0: not at all.
+void limit_silence(int descriptor, std::chrono::milliseconds limit) noexcept;
+
 /// The host is there, and nobody listens.
 class connection_refused final : public node_unreachable {
  public:

@@ -23,6 +23,10 @@ constexpr const char* logger = "puma.node";
 /// is very busy.
 constexpr std::chrono::seconds connect_time{2};
 
+/// More than it takes to find out by all ways that another host is not to be
+/// reached: what was to say so is lost.
+constexpr std::chrono::seconds slot_time{60};
+
 /// What a process of another host that is gone may still have under way.
 constexpr std::chrono::seconds cut_off_time{2};
 
@@ -188,17 +192,21 @@ void node::take(handover x) {
   connection_ptr pending;
   {
     const std::lock_guard guard{connections_mutex_};
-    if (const auto i = slots_.find(x.request.slot); i != slots_.end()) {
-      pending = std::move(i->second);
+    const auto i = slots_.find(x.request.slot);
+    if (i == slots_.end())
+      return;
+    pending = i->second.who;
+    if (x.request.what != errand::unreached)
       slots_.erase(i);
-    }
   }
-  if (pending)
+  if (x.request.what == errand::unreached)
+    dial_otherwise(pending->peer(), x.request.slot);
+  else
     pending->attach(x.descriptor.release());
 }
 
 std::uint64_t node::add_slot(const connection_ptr& pending) {
-  slots_[++last_slot_] = pending;
+  slots_[++last_slot_] = {pending, std::chrono::steady_clock::now()};
   return last_slot_;
 }
 
@@ -207,7 +215,7 @@ void node::drop_slot(std::uint64_t slot) {
   {
     const std::lock_guard guard{connections_mutex_};
     if (const auto i = slots_.find(slot); i != slots_.end()) {
-      pending = std::move(i->second);
+      pending = std::move(i->second.who);
       slots_.erase(i);
     }
   }
@@ -423,6 +431,9 @@ void node::cut_off_gone() {
         for (auto& x : connections_)
           if (x->is_far && (!x->introduced || x->peer() == gone.who))
             late.push_back(x);
+    for (auto& [slot, x] : slots_)
+      if (now - x.since > slot_time)
+        late.push_back(x.who);
   }
   for (auto& x : late)
     x->close();
@@ -506,7 +517,7 @@ void node::on_lost(const connection_ptr& who, const std::string& why) {
     if (is_cut)
       cut_off_.insert(who->peer());
     connections_.erase(who);
-    std::erase_if(slots_, [&](auto& x) { return x.second == who; });
+    std::erase_if(slots_, [&](auto& x) { return x.second.who == who; });
     if (const auto i = outgoing_.find(who->peer());
         i != outgoing_.end() && i->second == who)
       outgoing_.erase(i);

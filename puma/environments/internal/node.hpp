@@ -163,12 +163,18 @@ class node : public port_context,
   /// Called with a lock: it must not wait.
   virtual void dial(node_id peer, const connection_ptr& pending) = 0;
 
+  /// A socket for `slot` has to be had by another way.
+  virtual void dial_otherwise(node_id peer, std::uint64_t slot) {
+    static_cast<void>(peer);
+    drop_slot(slot);
+  }
+
   /// A connection to a process of another host was lost, or could not be had,
   /// though neither side has closed it.
   virtual void on_cut(node_id who) = 0;
 
   /// Lets go of connections to processes of other hosts that are gone, since
-  /// nobody may be left there to close them.
+  /// nobody may be left there to close them, and of those that never came.
   void cut_off_gone();
 
   /// The port of `id` is no longer used here; returns whether it may go.
@@ -235,6 +241,11 @@ class node : public port_context,
   class handover_client;
   struct barrier;
 
+  struct awaited_socket {
+    connection_ptr who; // waits for it
+    std::chrono::steady_clock::time_point since;
+  };
+
   struct gone_process {
     node_id who;
     failure error;
@@ -266,7 +277,7 @@ class node : public port_context,
   std::condition_variable connections_gone_;
   io_loop::handle_ptr listening_;
   io_loop::handle_ptr handovers_;
-  std::map<std::uint64_t, connection_ptr> slots_;
+  std::map<std::uint64_t, awaited_socket> slots_;
   std::uint64_t last_slot_ = 0;
   std::map<node_id, connection_ptr> outgoing_;
   std::set<connection_ptr> connections_; // all

@@ -19,7 +19,6 @@
 
 #include <fcntl.h>
 #include <poll.h>
-#include <sys/eventfd.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -35,8 +34,21 @@ constexpr const char* logger = "puma.node";
 /// Refusals in that time make one line.
 constexpr std::chrono::seconds report_interval{1};
 
-/// Whoever may come in does not keep what it has left for longer than that.
-constexpr std::uint64_t most_grace_ms = 3'600'000;
+/// How long a node tries to reach another. Who waits has another way.
+constexpr std::chrono::seconds reach_timeout{2};
+
+/// Whoever may come in does not keep what it has left for longer than an hour.
+std::chrono::milliseconds limited(std::uint64_t milliseconds) {
+  constexpr std::uint64_t most = 3'600'000;
+  return std::chrono::milliseconds{std::min(milliseconds, most)};
+}
+
+/// Of a connection between nodes. Whom an owner watches needs none.
+std::chrono::milliseconds silence_limit_of(const node_request& x) {
+  return x.what == errand::link || x.what == errand::reach
+           ? limited(x.silence_limit_ms)
+           : std::chrono::milliseconds{0};
+}
 
 /// How long the node waits when it has no descriptor left for who connects.
 constexpr int scarcity_milliseconds = 20;
@@ -45,11 +57,11 @@ constexpr int scarcity_milliseconds = 20;
 
 node_agent::node_agent(agent_options options)
   : options_(std::move(options)),
-    cancel_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
+    tls_(options_.where.tls ? std::make_unique<tls_context>(options_.files)
+                            : nullptr),
+    dialer_(tls_.get()),
     launcher_(std::make_unique<launcher>()) {
-  if (options_.where.tls)
-    tls_ = std::make_unique<tls_context>(options_.files);
-  else if (!options_.insecure)
+  if (!options_.where.tls && !options_.insecure)
     throw usage_error{
       "node: " + options_.where.to_string()
       + ": without TLS anybody in the network can read and change what goes "
@@ -64,8 +76,7 @@ node_agent::node_agent(agent_options options)
 }
 
 node_agent::~node_agent() {
-  const std::uint64_t one = 1;
-  static_cast<void>(!::write(cancel_.get(), &one, sizeof(one)));
+  dialer_.cancel();
   std::list<guest> left;
   {
     std::unique_lock lock{mutex_};
@@ -153,8 +164,7 @@ void node_agent::greet(guest& who, owned_descriptor socket) {
   };
   std::unique_ptr<channel> by;
   try {
-    const wait_limit limit{clock::now() + options_.greeting_timeout,
-                           cancel_.get()};
+    const auto limit = dialer_.until(clock::now() + options_.greeting_timeout);
     const std::string name = "who connected";
     by = tls_ ? tls_->accept(std::move(socket), limit, name)
               : plain_channel(std::move(socket), name);
@@ -192,6 +202,9 @@ void node_agent::let_in(greeting::welcome& who, channel& by) {
     return;
   }
   who.answer(node_verdict::accepted, {});
+  if (request.what == errand::reach)
+    return reach(request, who.route(), *known);
+  limit_silence(by.descriptor(), silence_limit_of(request));
   const auto descriptor = take_over(request, by);
   hand_over(known->handovers.get(), request, descriptor.get());
 }
@@ -199,17 +212,15 @@ void node_agent::let_in(greeting::welcome& who, channel& by) {
 owned_descriptor node_agent::take_over(const node_request& request,
                                        channel& by) {
   if (request.stream == stream_token{})
-    return by.release(pumps_);
-  const std::chrono::milliseconds grace{
-    std::min<std::uint64_t>(request.grace_ms, most_grace_ms)};
-  auto stream = std::make_shared<resumable_stream>(by.release_end(), grace,
-                                                   nullptr);
+    return by.release(dialer_.pumps());
+  auto stream = std::make_shared<resumable_stream>(
+    by.release_end(), limited(request.grace_ms), nullptr);
   {
     const std::lock_guard guard{mutex_};
     std::erase_if(streams_, [](const auto& x) { return x.second.expired(); });
     streams_[request.stream] = stream;
   }
-  return pumps_.connect_locally(resumable_end(std::move(stream)));
+  return dialer_.pumps().connect_locally(resumable_end(std::move(stream)));
 }
 
 void node_agent::resume(greeting::welcome& who, channel& by) {
@@ -226,6 +237,47 @@ void node_agent::resume(greeting::welcome& who, channel& by) {
   }
   who.answer(node_verdict::accepted, std::to_string(*received));
   stream->resume(by.release_end(), who.request().received);
+}
+
+/// Whether it succeeds is told to the worker that waits for it.
+void node_agent::reach(const node_request& request, const node_route& route,
+                       const session& from) {
+  node_request back;
+  back.what = errand::unreached;
+  back.session = request.session;
+  back.worker = request.worker;
+  back.slot = request.slot;
+  owned_descriptor made;
+  try {
+    made = dial(request, route);
+    back.what = errand::answer;
+  } catch (const std::exception& failed) {
+    log(log_level::info, logger,
+        std::string{failed.what()} + "; the owner connects the two");
+  }
+  hand_over(from.handovers.get(), back, made.get());
+}
+
+owned_descriptor node_agent::dial(const node_request& request,
+                                  const node_route& route) {
+  node_target whom;
+  whom.where = net_address::parse(route.address);
+  whom.host_name = route.host_name;
+  whom.token = options_.token;
+  whom.title = "node at " + route.address;
+  whom.silence_limit = silence_limit_of(request);
+  if (whom.where.tls != options_.where.tls)
+    throw usage_error{whom.title
+                      + ": not by tcp:// from here, or not by tls://"};
+  node_request what;
+  what.what = errand::link;
+  what.session = route.session;
+  what.worker = route.worker;
+  what.silence_limit_ms = request.silence_limit_ms;
+  return dialer_.open(whom, what, dialer_.until(clock::now() + reach_timeout),
+                      request.grace_ms != 0
+                        ? stream_grace{limited(request.grace_ms)}
+                        : std::nullopt);
 }
 
 void node_agent::start_session(const node_request& request,

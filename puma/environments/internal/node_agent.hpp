@@ -2,10 +2,10 @@
 
 #pragma once
 
+#include "puma/environments/internal/dialer.hpp"
 #include "puma/environments/internal/greeting.hpp"
 #include "puma/environments/internal/launcher.hpp"
 #include "puma/environments/internal/net_address.hpp"
-#include "puma/environments/internal/pump.hpp"
 #include "puma/environments/internal/resumable_stream.hpp"
 #include "puma/environments/internal/tls.hpp"
 
@@ -78,6 +78,9 @@ class node_agent {
   void greet(guest& who, owned_descriptor socket);
   void let_in(greeting::welcome& who, channel& by);
   void resume(greeting::welcome& who, channel& by);
+  void reach(const node_request& request, const node_route& route,
+             const session& from);
+  owned_descriptor dial(const node_request& request, const node_route& route);
   owned_descriptor take_over(const node_request& request, channel& by);
   void start_session(const node_request& request, owned_descriptor owner);
   void note_refusal(const std::string& from, const std::string& why);
@@ -86,7 +89,6 @@ class node_agent {
   const agent_options options_;
   std::unique_ptr<tls_context> tls_;
   owned_descriptor listening_;
-  owned_descriptor cancel_; // becomes readable at the end
 
   std::mutex mutex_;
   std::condition_variable changed_;
@@ -100,7 +102,7 @@ class node_agent {
   std::string last_refusal_;
   std::chrono::steady_clock::time_point next_report_{};
 
-  pump_set pumps_;
+  dialer dialer_;                      // also for what has connected
   std::unique_ptr<launcher> launcher_; // last: its thread uses what is above
 };
 

@@ -8,15 +8,9 @@
 #include "puma/logging/log.hpp"
 
 #include <algorithm>
-#include <charconv>
 #include <cstdint>
 #include <future>
-#include <random>
 #include <utility>
-
-#include <poll.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
 
 namespace puma::internal {
 
@@ -26,39 +20,15 @@ using clock = std::chrono::steady_clock;
 
 constexpr const char* logger = "puma.nodes";
 
-constexpr std::chrono::milliseconds least_pause{50};
-constexpr std::chrono::milliseconds most_pause{2'000};
-
 /// A session that has not heard of its owner for so many times as long as the
 /// owner would wait is alone.
 constexpr int session_patience = 2;
-
-session_token make_token() {
-  std::random_device random;
-  const auto word = [&] { return (std::uint64_t{random()} << 32u) | random(); };
-  return {word(), word()};
-}
 
 /// A node has nothing to say about workers elsewhere.
 void check_worker(node_id id, node_id host) {
   if (host_of(id) != host)
     throw error{"it told of process " + std::to_string(id)
                 + ", which is none of its own"};
-}
-
-/// Whether another try may end otherwise.
-bool is_passing(const std::exception_ptr& x) {
-  try {
-    std::rethrow_exception(x);
-  } catch (const node_unreachable&) {
-    return true;
-  } catch (const node_silent&) {
-    return true;
-  } catch (const not_a_node&) {
-    return true; // closed meanwhile, as a node that ends does
-  } catch (...) {
-    return false;
-  }
 }
 
 } // namespace
@@ -71,9 +41,11 @@ remote_host::remote_host(io_loop& loop, node_id number, host_options options,
     observer_(to),
     tls_(options_.where.tls ? std::make_unique<tls_context>(options_.files)
                             : nullptr),
+    target_{options_.where, options_.host_name, options_.token,
+            "node '" + options_.name + "'"},
     log_(options_.name),
-    cancel_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
-    heard_(clock::now()) {
+    heard_(clock::now()),
+    dialer_(tls_.get()) {
   const signals_blocked no_signals;
   thread_ = std::thread{[this] { run(); }};
 }
@@ -90,8 +62,7 @@ void remote_host::shut_down() {
       return;
     changed_.notify_all();
   }
-  const std::uint64_t one = 1;
-  static_cast<void>(!::write(cancel_.get(), &one, sizeof(one)));
+  dialer_.cancel();
   thread_.join();
   std::unique_lock lock{mutex_};
   constexpr std::chrono::seconds patience{2};
@@ -131,6 +102,23 @@ void remote_host::dial(const node_request& what, dialed then) {
   add({what, what.what != errand::worker, std::move(then)});
 }
 
+void remote_host::reach(const node_request& for_whom, const node_route& route,
+                        dialed then) {
+  add({for_whom, true, std::move(then), route});
+}
+
+std::optional<node_route> remote_host::route_to(node_id worker,
+                                                const remote_host& from) const {
+  // Behind the back of TLS nothing goes by another way.
+  if (options_.where.tls != from.options_.where.tls)
+    return std::nullopt;
+  const std::lock_guard guard{mutex_};
+  if (!session_ || !ready_)
+    return std::nullopt;
+  return node_route{options_.where.to_string(), options_.host_name, token_,
+                    worker};
+}
+
 void remote_host::add(job x) {
   {
     const std::lock_guard guard{mutex_};
@@ -150,7 +138,7 @@ void remote_host::kill(node_id worker) {
 
 void remote_host::bridge(owned_descriptor a, owned_descriptor b) {
   auto first = socket_end(a.release());
-  pumps_.connect(std::move(first), socket_end(b.release()));
+  dialer_.pumps().connect(std::move(first), socket_end(b.release()));
 }
 
 void remote_host::close() {
@@ -185,8 +173,6 @@ void remote_host::run() {
 }
 
 void remote_host::fulfill(job& x) {
-  if (x.what.what == errand::resume)
-    return resume(x);
   const bool is_session = x.what.what == errand::session;
   if (is_session || x.what.what == errand::worker) {
     if (x.is_once) {
@@ -204,13 +190,16 @@ void remote_host::fulfill(job& x) {
       throw node_unreachable{"node '" + name() + "': the connection is lost"};
     x.what.session = token_;
   }
+  if (x.what.what == errand::reach) {
+    ask_to_reach(x);
+    return x.then(owned_descriptor{}, nullptr);
+  }
   auto made = open_in_time(x.what);
   x.then(std::move(made), nullptr);
 }
 
 owned_descriptor remote_host::open_in_time(const node_request& what) {
-  const wait_limit limit{clock::now() + options_.connect_timeout,
-                         cancel_.get()};
+  const auto limit = dialer_.until(clock::now() + options_.connect_timeout);
   for (auto wait = least_pause;; wait = std::min(2 * wait, most_pause)) {
     std::exception_ptr failed;
     try {
@@ -219,136 +208,41 @@ owned_descriptor remote_host::open_in_time(const node_request& what) {
       // Too many others came at once.
       failed = std::current_exception();
     }
-    if (clock::now() + wait > limit.deadline || !is_connected() || !pause(wait))
+    if (clock::now() + wait > limit.deadline || !is_connected()
+        || !dialer_.pause(wait))
       std::rethrow_exception(failed);
   }
 }
 
-owned_descriptor remote_host::open(node_request what, const wait_limit& limit) {
+owned_descriptor remote_host::open(const node_request& what,
+                                   const wait_limit& limit) {
+  return dialer_.open(target_, what, limit, grace());
+}
+
+void remote_host::ask_to_reach(const job& x) {
+  auto what = x.what;
+  what.silence_limit_ms = static_cast<std::uint64_t>(
+    session_patience * options_.answer_timeout.count());
+  if (const auto time = grace())
+    what.grace_ms = static_cast<std::uint64_t>(time->count());
   std::string ignored;
+  dialer_.greet(target_, what,
+                dialer_.until(clock::now() + options_.connect_timeout), ignored,
+                x.route);
+}
+
+stream_grace remote_host::grace() const {
   if (!options_.resume)
-    return greet(what, limit, ignored)->release(pumps_);
-  what.stream = make_token();
-  what.grace_ms = static_cast<std::uint64_t>(session_patience
-                                             * grace().count());
-  return make_resumable(greet(what, limit, ignored)->release_end(),
-                        what.stream);
-}
-
-std::unique_ptr<channel> remote_host::greet(const node_request& what,
-                                            const wait_limit& limit,
-                                            std::string& answer) {
-  const auto title = "node '" + name() + "'";
-  auto socket = connect_to(options_.where, limit, title);
-  const auto& expected = options_.host_name.empty() ? options_.where.host
-                                                    : options_.host_name;
-  auto by = tls_ ? tls_->connect(std::move(socket), expected, limit, title)
-                 : plain_channel(std::move(socket), title);
-  answer = greeting::introduce(*by, options_.token, what, limit, title);
-  return by;
-}
-
-// -- connections that break ---------------------------------------------------
-
-std::chrono::milliseconds remote_host::grace() const {
+    return std::nullopt;
   return options_.answer_timeout.count() != 0 ? options_.answer_timeout
                                               : options_.reconnect_timeout;
-}
-
-owned_descriptor remote_host::make_resumable(std::unique_ptr<byte_end> first,
-                                             const stream_token& token) {
-  // Known to what is called when it is cut, which is not before there is a
-  // pump.
-  const auto self = std::make_shared<std::weak_ptr<resumable_stream>>();
-  auto stream = std::make_shared<resumable_stream>(
-    std::move(first), grace(), [this, self, token] {
-      job x;
-      x.what.what = errand::resume;
-      x.what.stream = token;
-      x.stream = *self;
-      x.then = [](owned_descriptor, const std::exception_ptr&) {
-        // Of no use: the runtime ends.
-      };
-      add(std::move(x));
-    });
-  *self = stream;
-  {
-    const std::lock_guard guard{mutex_};
-    std::erase_if(streams_, [](const auto& x) { return x.expired(); });
-    streams_.push_back(stream);
-  }
-  return pumps_.connect_locally(resumable_end(std::move(stream)));
-}
-
-void remote_host::resume(const job& x) {
-  const auto stream = x.stream.lock();
-  const auto begin = clock::now();
-  auto wait = least_pause;
-  while (const auto until = stream ? stream->cut_until() : std::nullopt) {
-    if (try_to_resume(*stream, x.what, *until)) {
-      log(log_level::info, logger,
-          "node '" + name()
-            + "': a connection that had broken was resumed after "
-            + std::to_string(
-              std::chrono::ceil<std::chrono::milliseconds>(clock::now() - begin)
-                .count())
-            + " ms");
-      return;
-    }
-    if (clock::now() + wait > *until || !pause(wait))
-      return stream->give_up();
-    wait = std::min(2 * wait, most_pause);
-  }
-}
-
-/// Returns false when it has not succeeded; another try may, as long as the
-/// stream is cut.
-bool remote_host::try_to_resume(resumable_stream& stream,
-                                const node_request& what,
-                                clock::time_point until) {
-  auto request = what;
-  const auto received = stream.take_over();
-  if (!received)
-    return false;
-  request.received = *received;
-  try {
-    std::string answer;
-    // Others wait for their turn, which would be of no use later, either.
-    const auto limit = std::min(clock::now() + options_.connect_timeout, until);
-    const auto by = greet(request, {limit, cancel_.get()}, answer);
-    std::uint64_t others = 0;
-    const auto* const end = answer.data() + answer.size();
-    if (std::from_chars(answer.data(), end, others).ptr != end)
-      throw not_a_node{"node '" + name() + "': has not said where to go on"};
-    stream.resume(by->release_end(), others);
-    return true;
-  } catch (const connection_refused&) {
-    stream.give_up(); // the node has gone
-  } catch (...) {
-    if (is_passing(std::current_exception()))
-      return false;
-    stream.give_up();
-  }
-  return false;
-}
-
-void remote_host::give_up_streams() {
-  std::vector<std::weak_ptr<resumable_stream>> all;
-  {
-    const std::lock_guard guard{mutex_};
-    all.swap(streams_);
-  }
-  for (const auto& x : all)
-    if (const auto stream = x.lock())
-      stream->give_up();
 }
 
 std::exception_ptr remote_host::try_to_connect() {
   if (is_connected())
     return nullptr;
   try {
-    const wait_limit limit{clock::now() + options_.connect_timeout,
-                           cancel_.get()};
+    const auto limit = dialer_.until(clock::now() + options_.connect_timeout);
     node_request what;
     what.session = make_token();
     what.silence_limit_ms = static_cast<std::uint64_t>(
@@ -396,15 +290,11 @@ std::exception_ptr remote_host::try_to_connect() {
 void remote_host::try_until(clock::time_point deadline) {
   auto wait = least_pause;
   while (const auto failed = try_to_connect()) {
-    if (!is_passing(failed) || clock::now() + wait > deadline || !pause(wait))
+    if (!is_passing(failed) || clock::now() + wait > deadline
+        || !dialer_.pause(wait))
       std::rethrow_exception(failed);
     wait = std::min(2 * wait, most_pause);
   }
-}
-
-bool remote_host::pause(std::chrono::milliseconds time) const {
-  pollfd cancelled{cancel_.get(), POLLIN, 0};
-  return ::poll(&cancelled, 1, static_cast<int>(time.count())) == 0;
 }
 
 // -- the session --------------------------------------------------------------
@@ -513,7 +403,7 @@ void remote_host::on_lost(const connection_ptr& who, const std::string& why) {
   }
   if (was_ready)
     observer_.on_host_lost(number_, reason);
-  give_up_streams();
+  dialer_.give_up_broken();
   const std::lock_guard guard{mutex_};
   --watched_;
   changed_.notify_all();

@@ -4,11 +4,10 @@
 
 #include "puma/environments/internal/carried_log.hpp"
 #include "puma/environments/internal/connection.hpp"
+#include "puma/environments/internal/dialer.hpp"
 #include "puma/environments/internal/greeting.hpp"
 #include "puma/environments/internal/launcher.hpp"
 #include "puma/environments/internal/net_address.hpp"
-#include "puma/environments/internal/pump.hpp"
-#include "puma/environments/internal/resumable_stream.hpp"
 #include "puma/environments/internal/silence.hpp"
 #include "puma/environments/internal/tls.hpp"
 
@@ -20,9 +19,9 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
-#include <vector>
 
 #include <sys/types.h>
 
@@ -94,6 +93,17 @@ class remote_host final : private connection::listener {
   /// worker it tries again until `reconnect_timeout` where that makes sense.
   void dial(const node_request& what, dialed then);
 
+  /// How another node gets to a worker there. Nothing when this node is not
+  /// connected, or had better not reach `from`.
+  [[nodiscard]] std::optional<node_route>
+  route_to(node_id worker, const remote_host& from) const;
+
+  /// Lets the node make a connection for a worker of it by itself. `then` is
+  /// called when it has been asked, without a connection; what comes of it is
+  /// told to the worker.
+  void reach(const node_request& for_whom, const node_route& route,
+             dialed then);
+
   /// Ends a worker there.
   void kill(node_id worker);
 
@@ -115,26 +125,17 @@ class remote_host final : private connection::listener {
     node_request what;
     bool is_once = false; // no second try
     dialed then;
-    std::weak_ptr<resumable_stream> stream{}; // to be resumed
+    node_route route{}; // where the node is to go
   };
 
   void run();
   void fulfill(job& x);
   std::exception_ptr try_to_connect();
   void try_until(std::chrono::steady_clock::time_point deadline);
-  owned_descriptor open(node_request what, const wait_limit& limit);
-  std::unique_ptr<channel> greet(const node_request& what,
-                                 const wait_limit& limit, std::string& answer);
-  owned_descriptor make_resumable(std::unique_ptr<byte_end> first,
-                                  const stream_token& token);
-  void resume(const job& x);
-  [[nodiscard]] bool try_to_resume(resumable_stream& stream,
-                                   const node_request& what,
-                                   std::chrono::steady_clock::time_point until);
-  void give_up_streams();
-  [[nodiscard]] std::chrono::milliseconds grace() const;
+  owned_descriptor open(const node_request& what, const wait_limit& limit);
+  void ask_to_reach(const job& x);
+  [[nodiscard]] stream_grace grace() const;
   owned_descriptor open_in_time(const node_request& what);
-  [[nodiscard]] bool pause(std::chrono::milliseconds time) const;
   void add(job x);
   void lose(const std::string& why);
   void send(std::uint8_t what, node_id to, const encoder& body);
@@ -149,9 +150,9 @@ class remote_host final : private connection::listener {
   const node_id number_;
   const host_options options_;
   observer& observer_;
-  std::unique_ptr<tls_context> tls_;
+  const std::unique_ptr<tls_context> tls_;
+  const node_target target_;
   arriving_log log_;
-  owned_descriptor cancel_; // becomes readable at the end
 
   mutable std::mutex mutex_;
   std::condition_variable changed_;
@@ -165,9 +166,8 @@ class remote_host final : private connection::listener {
   std::string why_lost_;
   silence::clock::time_point heard_;
   std::uint32_t told_levels_ = 0; // the generation of them
-  std::vector<std::weak_ptr<resumable_stream>> streams_;
 
-  pump_set pumps_;     // uses what is above
+  dialer dialer_;      // its threads use what is above
   std::thread thread_; // last
 };
 

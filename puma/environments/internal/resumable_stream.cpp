@@ -64,9 +64,9 @@ std::unique_ptr<byte_end> resumable_end(std::shared_ptr<resumable_stream> x) {
   return std::make_unique<pumped_end>(std::move(x));
 }
 
-resumable_stream::resumable_stream(std::unique_ptr<byte_end> first,
-                                   std::chrono::milliseconds grace,
-                                   std::function<void()> on_cut)
+resumable_stream::resumable_stream(
+  std::unique_ptr<byte_end> first, std::chrono::milliseconds grace,
+  std::function<void(resumable_stream&)> on_cut)
   : grace_(grace),
     on_cut_(std::move(on_cut)),
     timer_(::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK)),
@@ -78,7 +78,7 @@ resumable_stream::resumable_stream(std::unique_ptr<byte_end> first,
 // -- for a pump ---------------------------------------------------------------
 
 byte_end::result resumable_stream::read(byte_end::bytes to) {
-  const std::lock_guard guard{mutex_};
+  std::unique_lock lock{mutex_};
   install();
   std::size_t done = 0;
   fill();
@@ -97,8 +97,12 @@ byte_end::result resumable_stream::read(byte_end::bytes to) {
   flush();
   if (done != 0)
     return {outcome::some, done};
-  settle();
-  return {over_ || others_end_ ? outcome::over : outcome::blocked};
+  const bool is_cut = settle();
+  const auto result = over_ || others_end_ ? outcome::over : outcome::blocked;
+  lock.unlock();
+  if (is_cut && on_cut_)
+    on_cut_(*this);
+  return {result};
 }
 
 byte_end::result resumable_stream::write(std::span<const std::byte> from) {
@@ -276,19 +280,20 @@ void resumable_stream::install() {
 }
 
 /// What a connection has brought has been read as far as that goes.
-void resumable_stream::settle() {
+bool resumable_stream::settle() {
   if (!broken_ || cut_ || over_)
-    return;
-  if (others_end_)
-    return end(); // nobody is there who wants anything
+    return false;
+  if (others_end_) {
+    end(); // nobody is there who wants anything
+    return false;
+  }
   cut_ = true;
   const auto progress = received_ + confirmed_;
   if (deadline_ == clock::time_point{} || progress != progress_)
     deadline_ = clock::now() + grace_;
   progress_ = progress;
   alarm_at(deadline_);
-  if (on_cut_)
-    on_cut_();
+  return true;
 }
 
 void resumable_stream::end() {

@@ -39,11 +39,11 @@ class resumable_stream {
   static constexpr std::size_t window_bytes = 1024 * 1024;
 
   /// `first` is the connection to begin with. `on_cut` is called when one has
-  /// broken, from the pump; after `grace` without another the stream is over.
-  /// Throws `error`.
+  /// broken, from the pump, and may wait for another; after `grace` without one
+  /// the stream is over. Throws `error`.
   resumable_stream(std::unique_ptr<byte_end> first,
                    std::chrono::milliseconds grace,
-                   std::function<void()> on_cut);
+                   std::function<void(resumable_stream&)> on_cut);
 
   resumable_stream(const resumable_stream&) = delete;
   resumable_stream& operator=(const resumable_stream&) = delete;
@@ -88,7 +88,8 @@ class resumable_stream {
   // All of the following need the mutex.
   void install();
   void drop_connection();
-  void settle();
+  /// Returns whether it has just been cut.
+  [[nodiscard]] bool settle();
   void end();
   void alarm_at(clock::time_point when);
   void flush();
@@ -100,7 +101,7 @@ class resumable_stream {
   [[nodiscard]] std::span<const std::byte> unsent() const;
 
   const std::chrono::milliseconds grace_;
-  const std::function<void()> on_cut_;
+  const std::function<void(resumable_stream&)> on_cut_;
   const owned_descriptor timer_; // readable when there is news while it is cut
 
   mutable std::mutex mutex_;

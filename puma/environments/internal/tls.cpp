@@ -176,6 +176,10 @@ class tls_channel final : public channel {
     }
   }
 
+  [[nodiscard]] int descriptor() const noexcept override {
+    return socket_.get();
+  }
+
   std::unique_ptr<byte_end> release_end() override {
     return std::make_unique<tls_end>(std::move(session_), std::move(socket_));
   }

@@ -536,8 +536,17 @@ void worker_node::on_fault(node_id who, const std::string& why) {
 }
 
 void worker_node::dial(node_id peer, const connection_ptr& pending) {
+  ask_to_dial(peer, add_slot(pending), false);
+}
+
+void worker_node::dial_otherwise(node_id peer, std::uint64_t slot) {
+  ask_to_dial(peer, slot, true);
+}
+
+void worker_node::ask_to_dial(node_id peer, std::uint64_t slot, bool by_owner) {
   encoder body;
-  body.number(add_slot(pending));
+  body.number(slot);
+  body.number(by_owner);
   tell(node_frame::dial, peer, body);
 }
 

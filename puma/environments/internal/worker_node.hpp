@@ -45,6 +45,7 @@ class worker_node final : public node {
                        const std::string& why) override;
   void on_fault(node_id who, const std::string& why) override;
   void dial(node_id peer, const connection_ptr& pending) override;
+  void dial_otherwise(node_id peer, std::uint64_t slot) override;
   void on_cut(node_id who) override;
   bool may_leave(const port& x) override;
   void forward(node_id to, connection::bytes piece) override;
@@ -56,6 +57,7 @@ class worker_node final : public node {
   enum class phase { at_work, dismissed, orphaned };
 
   void tell(node_frame what, std::uint64_t to, const encoder& body);
+  void ask_to_dial(node_id peer, std::uint64_t slot, bool by_owner);
   void on_welcome(decoder& in);
   void on_start(run_id id, decoder& in);
   void on_signal(run_id id, wake::bits what);

@@ -31,7 +31,7 @@ struct worker_options {
 };
 
 /// Changes with what processes say to each other.
-inline constexpr int wire_version = 3;
+inline constexpr int wire_version = 4;
 
 /// Returns a text that differs between builds of an application.
 const std::string& build_fingerprint();
