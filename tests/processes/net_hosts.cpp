@@ -18,6 +18,10 @@ namespace {
 
 using puma::internal::owned_descriptor;
 
+constexpr const char* cable = "cable";
+constexpr const char* second_cable = "second";
+constexpr const char* second_far_address = "10.213.78.2";
+
 void check(bool ok, const std::string& what) {
   if (!ok)
     throw std::runtime_error{what + ": " + std::strerror(errno)};
@@ -73,29 +77,48 @@ net_hosts::net_hosts() noexcept {
 void net_hosts::set_up() {
   near_ = new_network();
   far_ = new_network();
-  const auto connect = [](const char* address) {
-    ip("link set lo up");
-    ip(std::string{"address add "} + address + "/30 dev cable");
-    ip("link set cable up");
+  const auto far = "/proc/" + std::to_string(::getpid()) + "/fd/"
+                   + std::to_string(far_.get());
+  const auto connect = [](const char* cable, const std::string& address) {
+    ip("address add " + address + "/30 dev " + cable);
+    ip(std::string{"link set "} + cable + " up");
   };
   {
     const auto there = visit_near();
-    ip("link add cable type veth peer name cable netns /proc/"
-       + std::to_string(::getpid()) + "/fd/" + std::to_string(far_.get()));
-    connect(near_address);
+    ip("link set lo up");
+    for (const std::string x : {cable, second_cable})
+      ip("link add " + x + " type veth peer name " + x + " netns " + far);
+    connect(cable, near_address);
+    connect(second_cable, second_near_address);
   }
   const auto there = visit_far();
-  connect(far_address);
+  ip("link set lo up");
+  connect(cable, far_address);
+  connect(second_cable, second_far_address);
+}
+
+void net_hosts::lose_on_second() const {
+  // To a place where nobody is.
+  const auto mislead = [](const char* address) {
+    ip(std::string{"neighbour replace "} + address
+       + " lladdr 02:00:00:00:00:01 nud permanent dev " + second_cable);
+  };
+  {
+    const auto there = visit_near();
+    mislead(second_far_address);
+  }
+  const auto there = visit_far();
+  mislead(second_near_address);
 }
 
 void net_hosts::pull_cable() const {
   const auto there = visit_far();
-  ip("link set cable down");
+  ip(std::string{"link set "} + cable + " down");
 }
 
 void net_hosts::plug_cable() const {
   const auto there = visit_far();
-  ip("link set cable up");
+  ip(std::string{"link set "} + cable + " up");
 }
 
 } // namespace puma_test

@@ -8,7 +8,7 @@
 
 namespace puma_test {
 
-/// Two hosts with a cable between them, as far as the network is concerned:
+/// Two hosts with two cables between them, as far as the network is concerned:
 /// network namespaces. They have no names, so that they go with the processes
 /// in them, also when this one is killed; and other tests may have the same
 /// addresses at the same time.
@@ -18,6 +18,10 @@ class net_hosts {
  public:
   static constexpr const char* near_address = "10.213.77.1";
   static constexpr const char* far_address = "10.213.77.2";
+
+  /// The near host's at the second cable, which only the far host needs to get
+  /// there.
+  static constexpr const char* second_near_address = "10.213.78.1";
 
   /// Does not throw: see `obstacle`.
   net_hosts() noexcept;
@@ -30,6 +34,9 @@ class net_hosts {
   /// Pulls the cable out of the far host, and puts it in again.
   void pull_cable() const;
   void plug_cable() const;
+
+  /// Lets what goes over the second cable get lost, without a word.
+  void lose_on_second() const;
 
   /// While it lives, what the calling thread makes is on one of them: sockets,
   /// threads and processes. Those stay there.

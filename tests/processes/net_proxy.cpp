@@ -132,25 +132,8 @@ void net_proxy::stall() {
   apply([this] { stalled_ = true; });
 }
 
-void net_proxy::stall_busiest(direction which) {
-  apply([&] {
-    const auto passed = [which](const pair& x) {
-      return (which == direction::to_node ? x.there : x.back).passed;
-    };
-    const auto i = std::max_element(
-      pairs_.begin(), pairs_.end(),
-      [&](const pair& x, const pair& y) { return passed(x) < passed(y); });
-    if (i != pairs_.end())
-      i->stalled = true;
-  });
-}
-
 void net_proxy::go_on() {
-  apply([this] {
-    stalled_ = false;
-    for (auto& x : pairs_)
-      x.stalled = false;
-  });
+  apply([this] { stalled_ = false; });
 }
 
 void net_proxy::cut() {
@@ -261,8 +244,6 @@ void net_proxy::pass_on() {
     pairs_.splice(pairs_.end(), pairs_, pairs_.begin());
   for (auto i = pairs_.begin(); i != pairs_.end();) {
     const auto x = i++;
-    if (x->stalled)
-      continue;
     const bool goes_on = receive(x->there) && receive(x->back)
                          && deliver(x->there) && deliver(x->back);
     if (!goes_on) {
@@ -310,7 +291,6 @@ bool net_proxy::receive(flow& x) {
   if (quality_.bytes_per_second != 0)
     allowance_[way] -= static_cast<double>(size);
   passed_[way] += size;
-  x.passed += size;
   if (change_ && change_->which == x.which) {
     if (change_->after < size) {
       bytes[change_->after] ^= change_->by;
@@ -356,9 +336,7 @@ void net_proxy::wait() {
     watched.push_back(
       {listening_.get(), POLLIN, 0}); // ignored if there is none
     const auto now = clock::now();
-    for (auto& both : pairs_) {
-      if (both.stalled)
-        continue;
+    for (auto& both : pairs_)
       for (const auto* x : {&both.there, &both.back}) {
         if (most_now(*x) != 0)
           watched.push_back({x->from, POLLIN, 0});
@@ -371,7 +349,6 @@ void net_proxy::wait() {
         else
           timeout = turn_milliseconds;
       }
-    }
   }
   ::poll(watched.data(), watched.size(), timeout);
   std::uint64_t ignored = 0;

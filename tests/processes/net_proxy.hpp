@@ -57,9 +57,6 @@ class net_proxy {
   /// connects is let wait.
   void stall();
 
-  /// As above, on the one connection on which most has gone that way.
-  void stall_busiest(direction which);
-
   /// Goes on after `stall`, with what has come meanwhile.
   void go_on();
 
@@ -100,7 +97,6 @@ class net_proxy {
     std::list<piece> under_way = {};
     std::size_t size = 0;  // of what is under way
     std::size_t begin = 0; // of what is left of the first piece
-    std::uint64_t passed = 0;
     bool over = false;     // no more will come
     bool finished = false; // and the other side has been told
   };
@@ -110,7 +106,6 @@ class net_proxy {
     puma::internal::owned_descriptor node;
     flow there;
     flow back;
-    bool stalled = false;
   };
 
   struct change {

@@ -33,11 +33,25 @@ constexpr std::chrono::milliseconds hardly_ever{120s};
 class passage {
  public:
   passage(const std::string& scheme, const std::string& host,
-          const std::string& names) {
+          const std::string& names)
+    : passage(scheme, host, names, std::make_shared<authority>("ca")) {}
+
+  /// To another node that the first one knows.
+  [[nodiscard]] passage to_another(const std::string& host,
+                                   const std::string& names) const {
+    return {setup.scheme, host, names, ca_};
+  }
+
+  node_setup setup;
+  puma::node_options options = insecure_node("n");
+
+ private:
+  passage(const std::string& scheme, const std::string& host,
+          const std::string& names, std::shared_ptr<authority> ca)
+    : ca_(std::move(ca)) {
     if (scheme == "tls") {
-      ca_ = std::make_unique<authority>("ca");
-      setup = with_tls(ca_->issue("node", names));
-      options = as(ca_->issue("owner", "DNS:owner"));
+      setup = with_tls(ca_->issue("node-" + host, names));
+      options = as(ca_->issue("owner-" + host, "DNS:owner"));
     }
     setup.host = host;
     options.ping_interval = 50ms;
@@ -45,11 +59,7 @@ class passage {
     options.answer_timeout = hardly_ever;
   }
 
-  node_setup setup;
-  puma::node_options options = insecure_node("n");
-
- private:
-  std::unique_ptr<authority> ca_;
+  std::shared_ptr<authority> ca_; // shared with those of other nodes
 };
 
 /// Publishes the numbers of an endless stream here, lets them pass through a
@@ -486,6 +496,8 @@ class far_nodes : protected on_near_host,
 
   [[nodiscard]] puma::node_options& options() { return by_.options; }
 
+  [[nodiscard]] const passage& by() const { return by_; }
+
  private:
   passage by_{GetParam(), net_hosts::far_address,
               "IP:"s + net_hosts::far_address};
@@ -516,7 +528,7 @@ TEST_P(far_nodes, pass_everything_on) {
 }
 
 TEST_P(far_nodes, that_cannot_reach_others_reach_them_by_the_owner) {
-  passage same_host{GetParam(), "127.0.0.1", "IP:127.0.0.1"};
+  const auto same_host = by().to_another("127.0.0.1", "IP:127.0.0.1");
   const test_node second{same_host.setup}; // an address of another host there
   const auto far = connect();
   const auto near = rt().connect(second.address(), same_host.options);
@@ -528,6 +540,74 @@ TEST_P(far_nodes, that_cannot_reach_others_reach_them_by_the_owner) {
 
   EXPECT_EQ(read_all(b), numbers(1, 10'000));
   EXPECT_EQ(log.count(puma::log_level::info, "cannot reach node"), 1u);
+}
+
+/// A second node on this host, which the first one gets to by another cable
+/// than the owner gets to the first.
+class far_pairs : public far_nodes {
+ protected:
+  far_pairs() { options().answer_timeout = 500ms; }
+
+  void SetUp() override {
+    far_nodes::SetUp();
+    if (IsSkipped())
+      return;
+    here_ = std::make_unique<test_node>(same_host_.setup);
+  }
+
+  [[nodiscard]] puma::node connect_here() {
+    auto how = same_host_.options;
+    how.name = "here";
+    how.answer_timeout = options().answer_timeout;
+    how.resume = options().resume;
+    return rt().connect(here_->address(), how);
+  }
+
+ private:
+  passage same_host_ = by().to_another(net_hosts::second_near_address,
+                                       "IP:"s + net_hosts::second_near_address);
+  std::unique_ptr<test_node> here_;
+};
+
+INSTANTIATE_TEST_SUITE_P(, far_pairs, ::testing::Values("tcp", "tls"),
+                         scheme_name);
+
+TEST_P(far_pairs, that_lose_each_other_meet_again_by_the_owner) {
+  const auto far = connect();
+  const auto near = connect_here();
+  for (const bool is_lost : {false, true}) {
+    constexpr puma::buffer_options quiet{.warn_about_leftovers = false};
+    auto a = far.make_buffer<int>("a", 64, quiet);
+    auto b = far.make_buffer<int>("b", 64, quiet);
+    auto in = b.subscribe();
+    auto x = far.run<counting<int>>("x"s, a, 1, 2'000'000'000);
+    auto y = near.run<passing<int>>("y"s, a, b);
+    EXPECT_EQ(read(in, 5'000).values, numbers(1, 5'000));
+    if (is_lost) {
+      // By another way.
+      EXPECT_EQ(log.count(puma::log_level::info, "cannot reach node 'here'"),
+                1u);
+      x.stop();
+      EXPECT_EQ(to_string(read(in).end), "completed");
+    } else {
+      const auto before = steady::now();
+      hosts.lose_on_second();
+      const auto rest = read(in);
+
+      EXPECT_LT(steady::now() - before, soon);
+      EXPECT_EQ(to_string(rest.end), "failed");
+      EXPECT_EQ(rest.values,
+                numbers(5'001, 5'000 + static_cast<int>(rest.values.size())));
+      ASSERT_TRUE(rest.error);
+      EXPECT_THAT(std::string{rest.error->text()},
+                  HasSubstr("can no longer be reached by other processes"));
+    }
+    join(x);
+    join(y);
+  }
+  EXPECT_TRUE(far.is_connected());
+  EXPECT_TRUE(near.is_connected());
+  expect_adds_up(rt().shutdown());
 }
 
 TEST_P(far_nodes, without_their_cable_are_lost_until_it_is_back) {
