@@ -2,6 +2,8 @@
 
 // What grows with the number of nodes: starts as many on this host, lets values
 // go from here to each and back, and prints a line for each number of nodes.
+// Then how fast values go from one node to another, by themselves and, where
+// they do not let each other in, by way of the owner.
 //
 //     node_bench [VALUES_PER_NODE] [NODES...]
 
@@ -39,7 +41,7 @@ double seconds_since(steady::time_point begin) {
 /// A node, which ends with this object.
 class started_node {
  public:
-  started_node() {
+  explicit started_node(const std::string& token_file = {}) {
     int ends[2];
     if (::pipe(ends) != 0)
       throw std::runtime_error{"no pipe"};
@@ -47,8 +49,11 @@ class started_node {
     ::posix_spawn_file_actions_init(&files);
     ::posix_spawn_file_actions_adddup2(&files, ends[1], STDOUT_FILENO);
     ::posix_spawn_file_actions_addclose(&files, ends[0]);
-    std::string words[] = {"node_bench", "--puma-node", "tcp://127.0.0.1:0",
-                           "--puma-insecure", "--puma-log-level=error"};
+    std::vector<std::string> words{"node_bench", "--puma-node",
+                                   "tcp://127.0.0.1:0", "--puma-insecure",
+                                   "--puma-log-level=error"};
+    if (!token_file.empty())
+      words.insert(words.end(), {"--puma-token-file", token_file});
     std::vector<char*> command_line;
     for (auto& x : words)
       command_line.push_back(x.data());
@@ -163,6 +168,42 @@ void measure(std::size_t count, std::int64_t values) {
               count_in("/proc/self/fd"));
 }
 
+/// Values that go from one node to another, in millions per second.
+double measure_between(bool by_owner, std::int64_t values) {
+  const auto token_file = fs::temp_directory_path()
+                          / ("node_bench." + std::to_string(::getpid()));
+  std::ofstream{token_file} << "another token\n";
+  const started_node first;
+  const started_node second{by_owner ? token_file.string() : ""};
+  fs::remove(token_file);
+  puma::runtime rt;
+  puma::node_options options;
+  options.credentials.insecure = true;
+  const auto one = rt.connect(first.address(), options);
+  if (by_owner)
+    options.credentials.token = "another token";
+  const auto other = rt.connect(second.address(), options);
+  const auto there = other.make_buffer<std::int64_t>("there", 1'024);
+  const auto back = other.make_buffer<std::int64_t>("back", 1'024);
+  auto stage = other.run(
+    puma::filter("stage", there, back, [](const std::int64_t& x) {
+      constexpr std::int64_t some = 1'000;
+      return x % some == 0;
+    }));
+  stage.wait_until_running();
+  auto in = back.subscribe();
+
+  auto source = one.run(
+    puma::generate("source", there, [next = std::int64_t{0}, values]() mutable {
+      return next != values ? std::optional{next++} : std::nullopt;
+    }));
+  static_cast<void>(in.next());
+  const auto flowing = steady::now();
+  while (in.next()) {
+  }
+  return static_cast<double>(values) / seconds_since(flowing) / 1e6;
+}
+
 } // namespace
 
 int main(int argc, char** argv) {
@@ -180,6 +221,11 @@ int main(int argc, char** argv) {
                 "owner descriptors");
     for (const auto x : counts)
       measure(x, values);
+    constexpr std::int64_t more = 50; // times as many
+    for (const bool by_owner : {false, true})
+      std::printf("from node to node%s: %.2f M values/s\n",
+                  by_owner ? ", by way of the owner" : "",
+                  measure_between(by_owner, more * values));
     return 0;
   } catch (const std::exception& failed) {
     std::fprintf(stderr, "node_bench: %s\n", failed.what());

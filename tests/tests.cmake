@@ -348,6 +348,7 @@ endforeach()
 
 puma_test(codec_test LABEL unit SOURCES base/codec_test.cpp
                                         base/crossing_test.cpp)
+puma_test(decoders_test LABEL unit SOURCES actors/crossing_test.cpp)
 # Counts all allocations, which no other test should pay for.
 puma_test(codec_mutation_test LABEL unit SOURCES base/codec_mutation_test.cpp)
 puma_test(failure_wire_test LABEL unit SOURCES base/failure_wire_test.cpp)

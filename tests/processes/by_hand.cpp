@@ -136,12 +136,12 @@ frame wire::hear(std::chrono::milliseconds time) {
   }
 }
 
-wire introduce(const std::string& address, const node_request& what,
-               int cancel) {
+wire introduce(const std::string& address, const node_request& what, int cancel,
+               const puma::internal::node_route& route) {
   const wait_limit limit{steady::now() + patience, cancel};
   const auto by = plain_channel(
     puma::internal::connect_to(net_address::parse(address), limit, "n"), "n");
-  puma::internal::greeting::introduce(*by, "", what, limit, "n");
+  puma::internal::greeting::introduce(*by, "", what, limit, "n", route);
   puma::internal::pump_set none; // what has no TLS needs none
   return wire{by->release(none), cancel};
 }

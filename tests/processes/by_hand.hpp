@@ -85,7 +85,8 @@ class wire {
 /// or a worker.
 [[nodiscard]] wire introduce(const std::string& address,
                              const puma::internal::node_request& what,
-                             int cancel = -1);
+                             int cancel = -1,
+                             const puma::internal::node_route& route = {});
 
 /// Listens, and lets the test decide what is said.
 class fake_node {

@@ -423,6 +423,53 @@ TEST_F(abused_node, keeps_no_answers_for_owners_that_do_not_listen) {
   ASSERT_NO_FATAL_FAILURE(expect_progress());
 }
 
+TEST_F(abused_node, closes_links_that_ask_and_do_not_listen) {
+  auto known = listen_in();
+  const session_token token{4711, 3};
+  const auto session = begin_session(token);
+  auto worker = begin_worker(token);
+  for (auto& x : known[errand::worker].to_node)
+    if (is(x, node_frame::welcome))
+      worker.say(x);
+  ASSERT_TRUE(is(worker.hear(patience), node_frame::ready));
+  node_request what;
+  what.what = errand::link;
+  what.session = token;
+  what.worker = first_worker;
+  auto link = introduce(there.address(), what);
+  link.say(known[errand::link].to_node.front());
+
+  const auto many = repeated(make(node_frame::sync, 0), megabyte);
+  int sent = 0;
+  while (sent != 64 && link.say_deafly(many, patience))
+    ++sent;
+
+  EXPECT_LT(sent, 64);
+  EXPECT_TRUE(link.is_closed());
+  ASSERT_NO_FATAL_FAILURE(expect_progress());
+}
+
+TEST_F(abused_node, survives_routes_that_lead_nowhere) {
+  const session_token token{4711, 4};
+  {
+    const auto session = begin_session(token);
+    node_request what;
+    what.what = errand::reach;
+    what.session = token;
+    what.worker = first_worker;
+    for (const auto& address :
+         {""s, "tcp://"s, "tcp://127.0.0.1:1"s, "tls://127.0.0.1:1"s,
+          "tcp://"s + std::string(3'000, 'x') + ":1", std::string(100, '\xff'),
+          there.address()}) {
+      SCOPED_TRACE(address);
+      const auto by = introduce(there.address(), what, -1,
+                                {.address = address, .worker = first_worker});
+    }
+    ASSERT_NO_FATAL_FAILURE(expect_progress());
+  }
+  expect_nothing_happened();
+}
+
 TEST_F(abused_node, survives_bad_frames_on_connections_of_workers) {
   const auto good = listen_in()[errand::worker].to_node;
   for (const auto seed : seeds(3)) {

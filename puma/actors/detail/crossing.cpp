@@ -4,6 +4,7 @@
 
 #include "puma/base/internal/names.hpp"
 
+#include <iterator>
 #include <mutex>
 #include <string_view>
 #include <unordered_map>
@@ -19,6 +20,7 @@ namespace {
 struct known_decoder {
   const std::type_info* type;
   any_function decode;
+  const std::type_info* kind;
 };
 
 struct known_decoders {
@@ -42,14 +44,15 @@ bool is_of_program(const Dl_info& x) {
 
 } // namespace
 
-void register_decoder(const std::type_info& type, any_function decode) {
+void register_decoder(const std::type_info& type, any_function decode,
+                      const std::type_info& kind) {
   auto& x = known();
   const std::lock_guard guard{x.mutex};
   const auto [begin, end] = x.all.equal_range(type.name());
   for (auto i = begin; i != end; ++i)
     if (*i->second.type == type)
       return;
-  x.all.emplace(type.name(), known_decoder{&type, decode});
+  x.all.emplace(type.name(), known_decoder{&type, decode, &kind});
 }
 
 crossing_key key_of(const std::type_info& type, any_function decode) {
@@ -80,13 +83,16 @@ std::string first_obstacle(std::initializer_list<std::string> xs) {
   return {};
 }
 
-any_function find_decoder(const crossing_key& key) {
+any_function find_decoder(const crossing_key& key, const std::type_info& kind) {
   auto& x = known();
   const std::lock_guard guard{x.mutex};
-  if (x.all.count(key.type) == 1)
-    return x.all.find(key.type)->second.decode;
   const auto [begin, end] = x.all.equal_range(key.type);
+  const bool is_only_one = begin != end && std::next(begin) == end;
   for (auto i = begin; i != end; ++i) {
+    if (*i->second.kind != kind)
+      continue;
+    if (is_only_one)
+      return i->second.decode;
     const auto other = key_of(*i->second.type, i->second.decode);
     if (other.module == key.module && other.offset == key.offset)
       return i->second.decode;

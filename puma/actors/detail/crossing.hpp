@@ -18,9 +18,11 @@ namespace puma::detail {
 /// Some function, to be cast to what it is.
 using any_function = void (*)();
 
-/// Makes the `decode` of a type known under the type's name. Harmless when it
-/// happens several times, as with shared libraries.
-void register_decoder(const std::type_info& type, any_function decode);
+/// Makes the `decode` of a type known under the type's name, with the kind of
+/// function that it is. Harmless when it happens several times, as with shared
+/// libraries.
+void register_decoder(const std::type_info& type, any_function decode,
+                      const std::type_info& kind);
 
 /// Registers `T::decode` before `main` if `known()` is used anywhere.
 template <class T>
@@ -32,7 +34,8 @@ struct registrar {
   }
 
  private:
-  static inline const bool done = (register_decoder(typeid(T), function()),
+  static inline const bool done = (register_decoder(typeid(T), function(),
+                                                    typeid(&T::decode)),
                                    true);
 };
 
@@ -44,8 +47,14 @@ crossing_key key_of() {
   return key_of(typeid(T), registrar<T>::function());
 }
 
-/// Returns null when there is no such thing here.
-any_function find_decoder(const crossing_key& key);
+/// Returns null when there is no such thing here, or it is of another kind: a
+/// key comes from another process.
+any_function find_decoder(const crossing_key& key, const std::type_info& kind);
+
+template <class Decoder>
+Decoder find_decoder(const crossing_key& key) {
+  return reinterpret_cast<Decoder>(find_decoder(key, typeid(Decoder)));
+}
 
 void encode_key(encoder& to, const crossing_key& x);
 crossing_key decode_key(decoder& from);

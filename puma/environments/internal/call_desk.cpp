@@ -310,8 +310,7 @@ void call_desk::on_call(node_id from, decoder& in) {
   const auto object = in.number<std::uint64_t>();
   const auto key = detail::decode_key(in);
   try {
-    const auto make = in.ok() ? reinterpret_cast<call_decoder>(
-                        detail::find_decoder(key))
+    const auto make = in.ok() ? detail::find_decoder<call_decoder>(key)
                               : nullptr;
     if (!make)
       throw usage_error{

@@ -513,9 +513,9 @@ void home_node::on_control(const connection_ptr& from, const frame_header& head,
   case node_frame::status: {
     const auto which = in.number<std::uint32_t>();
     const auto key = detail::decode_key(in);
-    const auto make = in.ok() ? reinterpret_cast<detail::status_decoder>(
-                        detail::find_decoder(key))
-                              : nullptr;
+    const auto make = in.ok()
+                        ? detail::find_decoder<detail::status_decoder>(key)
+                        : nullptr;
     auto status = make ? make(in) : nullptr;
     if (!status)
       in.fail("a status of an unknown type");

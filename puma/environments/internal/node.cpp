@@ -27,6 +27,9 @@ constexpr std::chrono::seconds connect_time{2};
 /// reached: what was to say so is lost.
 constexpr std::chrono::seconds slot_time{60};
 
+/// What another process may leave unread of what it has asked for.
+constexpr std::size_t most_unread = 1024 * 1024;
+
 /// What a process of another host that is gone may still have under way.
 constexpr std::chrono::seconds cut_off_time{2};
 
@@ -481,6 +484,8 @@ void node::on_frame(const connection_ptr& from, const frame_header& head,
       forward(static_cast<node_id>(head.to), body);
     return;
   case node_frame::sync:
+    if (from->backlog() > most_unread)
+      throw error{"it asks for more answers than it reads"};
     from->send(static_cast<std::uint8_t>(node_frame::synced), head.to, {}, {});
     return;
   case node_frame::synced:

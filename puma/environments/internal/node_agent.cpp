@@ -16,6 +16,7 @@
 #include <exception>
 #include <iostream>
 #include <utility>
+#include <vector>
 
 #include <fcntl.h>
 #include <poll.h>
@@ -129,13 +130,7 @@ void node_agent::admit(owned_descriptor socket) {
         done.splice(done.end(), guests_, x);
     }
     if (live_guests_ >= options_.most_greetings)
-      for (auto& x : guests_)
-        if (x.duplicate.get() >= 0) {
-          // Its thread notices, and says so.
-          ::shutdown(x.duplicate.get(), SHUT_RDWR);
-          x.duplicate = owned_descriptor{};
-          break;
-        }
+      send_away_one();
     changed_.wait(
       lock, [this] { return live_guests_ < 2 * options_.most_greetings; });
     auto& x = guests_.emplace_back();
@@ -154,6 +149,22 @@ void node_agent::admit(owned_descriptor socket) {
   }
   for (auto& x : done)
     x.thread.join();
+}
+
+/// One of those that are being greeted, by chance: if it were the oldest, who
+/// comes often enough could keep all others out.
+void node_agent::send_away_one() {
+  std::vector<guest*> all;
+  for (auto& x : guests_)
+    if (x.duplicate.get() >= 0)
+      all.push_back(&x);
+  if (all.empty())
+    return;
+  auto& chosen = *all[std::uniform_int_distribution<std::size_t>{
+    0, all.size() - 1}(random_)];
+  // Its thread notices, and says so.
+  ::shutdown(chosen.duplicate.get(), SHUT_RDWR);
+  chosen.duplicate = owned_descriptor{};
 }
 
 void node_agent::greet(guest& who, owned_descriptor socket) {

@@ -18,6 +18,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <random>
 #include <string>
 #include <thread>
 
@@ -33,9 +34,9 @@ struct agent_options {
   /// How long who connects may take to prove that it may come in.
   std::chrono::milliseconds greeting_timeout{5'000};
 
-  /// Connections that may be doing so at a time. When one more comes, the
-  /// oldest is closed: it is either slow or hostile, and who belongs here takes
-  /// milliseconds.
+  /// Connections that may be doing so at a time. When one more comes, one of
+  /// them is closed. Who belongs here takes milliseconds, so it hits others,
+  /// and tries again.
   std::size_t most_greetings = 64;
 };
 
@@ -75,6 +76,7 @@ class node_agent {
   };
 
   void admit(owned_descriptor socket);
+  void send_away_one();
   void greet(guest& who, owned_descriptor socket);
   void let_in(greeting::welcome& who, channel& by);
   void resume(greeting::welcome& who, channel& by);
@@ -94,6 +96,7 @@ class node_agent {
   std::condition_variable changed_;
   std::list<guest> guests_;
   std::size_t live_guests_ = 0;
+  std::mt19937 random_{std::random_device{}()};
   std::map<session_token, std::shared_ptr<session>> sessions_;
   std::map<stream_token, std::weak_ptr<resumable_stream>> streams_;
 

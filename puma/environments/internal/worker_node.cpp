@@ -332,8 +332,7 @@ void worker_node::on_start(run_id id, decoder& in) {
   try {
     if (!in.ok())
       throw error{in.error()};
-    const auto make = reinterpret_cast<detail::recipe_decoder>(
-      detail::find_decoder(key));
+    const auto make = detail::find_decoder<detail::recipe_decoder>(key);
     if (!make)
       throw usage_error{
         "this process does not know how to make it; is it "
