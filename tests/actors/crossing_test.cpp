@@ -20,8 +20,10 @@ struct findable {
 TEST(decoders, are_found_by_types_and_only_as_what_they_are) {
   ASSERT_TRUE(registrar<findable>::known());
   const auto key = key_of<findable>();
+  auto unknown = key;
+  unknown.type = "unknown";
 
   EXPECT_EQ(find_decoder<status_decoder>(key), &findable::decode);
   EXPECT_EQ(find_decoder<recipe_decoder>(key), nullptr);
-  EXPECT_EQ(find_decoder<status_decoder>({.type = "unknown"}), nullptr);
+  EXPECT_EQ(find_decoder<status_decoder>(unknown), nullptr);
 }

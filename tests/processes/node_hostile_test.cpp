@@ -445,6 +445,8 @@ TEST_F(abused_node, closes_links_that_ask_and_do_not_listen) {
     ++sent;
 
   EXPECT_LT(sent, 64);
+  while (!link.hear(patience).empty()) {
+  }
   EXPECT_TRUE(link.is_closed());
   ASSERT_NO_FATAL_FAILURE(expect_progress());
 }
@@ -462,8 +464,10 @@ TEST_F(abused_node, survives_routes_that_lead_nowhere) {
           "tcp://"s + std::string(3'000, 'x') + ":1", std::string(100, '\xff'),
           there.address()}) {
       SCOPED_TRACE(address);
-      const auto by = introduce(there.address(), what, -1,
-                                {.address = address, .worker = first_worker});
+      puma::internal::node_route route;
+      route.address = address;
+      route.worker = first_worker;
+      const auto by = introduce(there.address(), what, -1, route);
     }
     ASSERT_NO_FATAL_FAILURE(expect_progress());
   }

@@ -607,6 +607,9 @@ TEST_P(far_pairs, that_lose_each_other_meet_again_by_the_owner) {
   }
   EXPECT_TRUE(far.is_connected());
   EXPECT_TRUE(near.is_connected());
+  // Only who took the values was ended.
+  EXPECT_EQ(log.count(puma::log_level::error, "can no longer be reached"), 1u)
+    << log.to_string();
   expect_adds_up(rt().shutdown());
 }
 

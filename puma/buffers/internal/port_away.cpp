@@ -16,9 +16,6 @@ constexpr std::size_t batch_bytes = 64 * 1024;
 /// So many are kept until the carrier has sent them.
 constexpr std::size_t most_batches = 3;
 
-/// Larger batches, of large values, go in pieces of this size.
-constexpr std::size_t piece_bytes = 256 * 1024;
-
 } // namespace
 
 void port::open_link() {

@@ -21,6 +21,10 @@ namespace puma::internal {
 /// leaves goes beyond.
 inline constexpr std::uint64_t bytes_window = 4 * 1024 * 1024;
 
+/// Larger batches, of large values, go in pieces of this size: with its head,
+/// each is as large as a frame may be.
+inline constexpr std::size_t piece_bytes = 1024 * 1024 - 4096;
+
 /// The memory of a batch is used again if it is not larger.
 inline constexpr std::size_t most_kept_bytes = 2 * 1024 * 1024;
 

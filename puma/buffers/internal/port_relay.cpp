@@ -13,8 +13,6 @@ namespace {
 /// A batch leaves when it has this size, or when nothing more waits.
 constexpr std::size_t batch_bytes = 64 * 1024;
 
-constexpr std::size_t piece_bytes = 256 * 1024;
-
 /// Room for any number of values: the home bounds them.
 constexpr std::size_t unbounded = std::size_t{1} << 62;
 

@@ -35,6 +35,14 @@ constexpr std::size_t most_parts = 16;
 /// turns. (It takes less where the system allows less.)
 constexpr int kernel_bytes = 128 * 1024;
 
+/// Of a large body, between hosts, so much is to have come before this side is
+/// woken, since TCP brings it in many small parts.
+constexpr std::size_t least_asked = 32 * 1024;
+constexpr std::size_t most_asked = 256 * 1024;
+
+/// What is read beyond a large body: a few heads of frames.
+constexpr std::size_t beyond_sink = 64;
+
 /// Reads per turn of the loop, so that one connection leaves time for others.
 constexpr int reads_per_turn = 8;
 
@@ -45,13 +53,16 @@ bool is_end(int reason) noexcept {
 }
 
 /// Between hosts the kernel finds out itself how much is good.
-void bound_kernel_bytes(int descriptor) noexcept {
+///
+/// Returns whether the other side is on this host.
+bool bound_kernel_bytes(int descriptor) noexcept {
   int family = 0;
   socklen_t size = sizeof(family);
   ::getsockopt(descriptor, SOL_SOCKET, SO_DOMAIN, &family, &size);
   if (family == AF_UNIX)
     ::setsockopt(descriptor, SOL_SOCKET, SO_SNDBUF, &kernel_bytes,
                  sizeof(kernel_bytes));
+  return family == AF_UNIX;
 }
 
 } // namespace
@@ -78,12 +89,13 @@ connection::connection(io_loop& loop, int descriptor, listener& to,
     peer_(peer),
     descriptor_(descriptor) {
   if (descriptor >= 0)
-    bound_kernel_bytes(descriptor);
+    is_local_ = bound_kernel_bytes(descriptor);
 }
 
 void connection::attach(int descriptor) noexcept {
-  bound_kernel_bytes(descriptor);
+  const bool is_local = bound_kernel_bytes(descriptor);
   const std::lock_guard guard{mutex_};
+  is_local_ = is_local;
   if (lost_) {
     ::close(descriptor);
     return;
@@ -289,17 +301,28 @@ bool connection::has_unread() const noexcept {
 // -- receiving ----------------------------------------------------------------
 
 bool connection::on_readable() {
+  const bool goes_on = read_some();
+  if (goes_on)
+    ask_for(sink_left_);
+  return goes_on;
+}
+
+void connection::ask_for(std::size_t size) noexcept {
+  const auto wanted = size < least_asked
+                        ? 1
+                        : static_cast<int>(std::min(size, most_asked));
+  if (is_local_ || wanted == std::exchange(low_water_, wanted))
+    return;
+  ::setsockopt(descriptor_, SOL_SOCKET, SO_RCVLOWAT, &wanted, sizeof(wanted));
+}
+
+bool connection::read_some() {
   for (int i = 0; i != reads_per_turn; ++i) {
     std::size_t space = 0;
     ssize_t got = 0;
     try {
       if (sink_left_ != 0) {
-        space = sink_left_;
-        got = ::recv(descriptor_, sink_->prepare(space), space, MSG_DONTWAIT);
-        if (got > 0) {
-          sink_->commit(static_cast<std::size_t>(got));
-          sink_left_ -= static_cast<std::size_t>(got);
-        }
+        got = fill_sink(space);
       } else {
         make_space();
         space = input_size_ - input_end_;
@@ -329,6 +352,27 @@ bool connection::on_readable() {
       return true; // all that there was
   }
   return true;
+}
+
+/// Reads what is missing of a body, and the begin of what follows: had all of
+/// that to go through the buffer, so would the bodies that follow.
+ssize_t connection::fill_sink(std::size_t& space) {
+  iovec parts[] = {{sink_->prepare(sink_left_), sink_left_},
+                   {input_.get(), beyond_sink}};
+  msghdr message{};
+  message.msg_iov = parts;
+  message.msg_iovlen = std::size(parts);
+  space = sink_left_ + beyond_sink;
+  const auto got = ::recvmsg(descriptor_, &message, MSG_DONTWAIT);
+  if (got <= 0)
+    return got;
+  const auto mine = std::min(sink_left_, static_cast<std::size_t>(got));
+  sink_->commit(mine);
+  sink_left_ -= mine;
+  input_end_ = static_cast<std::size_t>(got) - mine;
+  if (input_end_ != 0)
+    parse();
+  return got;
 }
 
 void connection::make_space() {

@@ -17,6 +17,8 @@
 #include <string>
 #include <vector>
 
+#include <sys/types.h>
+
 namespace puma::internal {
 
 /// Goes before the body of each frame.
@@ -144,6 +146,9 @@ class connection final : public carrier,
   void leave() noexcept;
   void parse();
   void make_space();
+  ssize_t fill_sink(std::size_t& space);
+  [[nodiscard]] bool read_some();
+  void ask_for(std::size_t size) noexcept;
 
   io_loop& loop_;
   listener& listener_;
@@ -157,6 +162,8 @@ class connection final : public carrier,
   std::size_t input_end_ = 0;
   std::shared_ptr<encoder> sink_; // gets the next `sink_left_` bytes
   std::size_t sink_left_ = 0;
+  int low_water_ = 1; // see SO_RCVLOWAT
+  bool is_local_ = false;
   std::string why_lost_;
 
   mutable std::mutex mutex_;

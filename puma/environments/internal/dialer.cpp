@@ -10,8 +10,6 @@
 #include <cerrno>
 #include <charconv>
 #include <cstring>
-#include <exception>
-#include <random>
 #include <utility>
 
 #include <poll.h>
@@ -29,6 +27,9 @@ constexpr const char* logger = "puma.nodes";
 /// A try to go on that gets no answer is one of so many that there are time
 /// for: what it sent may have been lost.
 constexpr int tries_to_resume = 3;
+
+/// A node may be back any moment, and there is not much time.
+constexpr std::chrono::milliseconds most_pause_to_resume{250};
 
 } // namespace
 
@@ -73,11 +74,41 @@ bool dialer::pause(std::chrono::milliseconds time) const noexcept {
   return ::poll(&cancelled, 1, static_cast<int>(time.count())) == 0;
 }
 
+bool dialer::pause_about(std::chrono::milliseconds time) {
+  std::chrono::milliseconds chosen;
+  {
+    // Those who were sent away together are not to come back together.
+    const std::lock_guard guard{mutex_};
+    chosen = std::chrono::milliseconds{
+      std::uniform_int_distribution<std::chrono::milliseconds::rep>{
+        time.count() / 2, time.count()}(random_)};
+  }
+  return pause(chosen);
+}
+
 std::unique_ptr<channel> dialer::greet(const node_target& whom,
                                        const node_request& what,
                                        const wait_limit& limit,
                                        std::string& answer,
                                        const node_route& route) {
+  for (auto wait = least_pause;; wait = std::min(2 * wait, most_pause)) {
+    std::exception_ptr failed;
+    try {
+      return greet_once(whom, what, limit, answer, route);
+    } catch (const closed_early&) {
+      failed = std::current_exception();
+    }
+    if (what.what == errand::session || clock::now() + wait > limit.deadline
+        || !pause_about(wait))
+      std::rethrow_exception(failed);
+  }
+}
+
+std::unique_ptr<channel> dialer::greet_once(const node_target& whom,
+                                            const node_request& what,
+                                            const wait_limit& limit,
+                                            std::string& answer,
+                                            const node_route& route) {
   auto socket = connect_to(whom.where, limit, whom.title);
   limit_silence(socket.get(), whom.silence_limit);
   const auto& expected = whom.host_name.empty() ? whom.where.host
@@ -113,6 +144,8 @@ owned_descriptor dialer::make_resumable(const node_target& whom,
   node_request what;
   what.what = errand::resume;
   what.stream = token;
+  what.silence_limit_ms = static_cast<std::uint64_t>(
+    whom.silence_limit.count());
   auto stream = std::make_shared<resumable_stream>(
     std::move(first), grace,
     [this, whom, what](resumable_stream& x) { resume(x, whom, what); });
@@ -135,16 +168,21 @@ void dialer::resume(resumable_stream& stream, const node_target& whom,
            + " ms";
   };
   auto wait = least_pause;
-  while (const auto until = stream.cut_until()) {
-    if (try_to_resume(stream, whom, what, *until)) {
+  for (;;) {
+    const auto until = stream.cut_until();
+    if (!until || clock::now() >= *until)
+      break;
+    const auto result = try_to_resume(stream, whom, what, *until);
+    if (result == attempt::succeeded) {
       log(log_level::info, logger,
           whom.title + ": a connection that had broken was resumed after "
             + since_begin());
       return;
     }
-    if (clock::now() + wait > *until || !pause(wait))
+    if (result == attempt::is_over || clock::now() + wait > *until
+        || !pause_about(wait))
       break;
-    wait = std::min(2 * wait, most_pause);
+    wait = std::min(2 * wait, most_pause_to_resume);
   }
   stream.give_up();
   log(log_level::info, logger,
@@ -152,35 +190,38 @@ void dialer::resume(resumable_stream& stream, const node_target& whom,
         + since_begin());
 }
 
-/// Returns false when it has not succeeded; another try may, as long as the
-/// stream is cut.
-bool dialer::try_to_resume(resumable_stream& stream, const node_target& whom,
-                           const node_request& what, clock::time_point until) {
+dialer::attempt dialer::try_to_resume(resumable_stream& stream,
+                                      const node_target& whom,
+                                      const node_request& what,
+                                      clock::time_point until) {
   auto request = what;
   const auto received = stream.take_over();
   if (!received)
-    return false;
+    return attempt::is_over;
   request.received = *received;
+  if (!resuming_.try_acquire_until(until))
+    return attempt::is_over;
   try {
     std::string answer;
     const auto now = clock::now();
     const auto share = std::max<clock::duration>(
       (until - now) / tries_to_resume, 2 * least_pause);
     const auto by = greet(whom, request, this->until(now + share), answer);
+    resuming_.release();
     std::uint64_t others = 0;
     const auto* const end = answer.data() + answer.size();
     if (std::from_chars(answer.data(), end, others).ptr != end)
-      throw not_a_node{whom.title + ": has not said where to go on"};
+      return attempt::is_over; // it has not said where to go on
     stream.resume(by->release_end(), others);
-    return true;
+    return attempt::succeeded;
   } catch (const connection_refused&) {
-    stream.give_up(); // the node has gone
+    resuming_.release();
+    return attempt::is_over; // the node has gone
   } catch (...) {
-    if (is_passing(std::current_exception()))
-      return false;
-    stream.give_up();
+    resuming_.release();
+    return is_passing(std::current_exception()) ? attempt::failed
+                                                : attempt::is_over;
   }
-  return false;
 }
 
 void dialer::give_up_broken() {

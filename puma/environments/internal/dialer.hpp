@@ -10,10 +10,16 @@
 #include "puma/environments/internal/resumable_stream.hpp"
 #include "puma/environments/internal/tls.hpp"
 
+#include <array>
 #include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <exception>
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <random>
+#include <semaphore>
 #include <string>
 #include <vector>
 
@@ -47,7 +53,9 @@ class dialer {
   ~dialer();
 
   /// Greets a node; returns what leads there, and in `answer` what it said.
-  /// Throws an error of `puma/environments/node_error.hpp`.
+  /// Tries again when it is sent away because too many came at once, unless it
+  /// is a stranger there. Throws an error of
+  /// `puma/environments/node_error.hpp`.
   std::unique_ptr<channel> greet(const node_target& whom,
                                  const node_request& what,
                                  const wait_limit& limit, std::string& answer,
@@ -76,21 +84,34 @@ class dialer {
   [[nodiscard]] pump_set& pumps() noexcept { return pumps_; }
 
  private:
+  enum class attempt { succeeded, failed, is_over };
+
+  /// Limits how many greet at a time, since nodes send away who comes beyond.
+  static constexpr std::ptrdiff_t most_resuming = 16;
+
+  std::unique_ptr<channel> greet_once(const node_target& whom,
+                                      const node_request& what,
+                                      const wait_limit& limit,
+                                      std::string& answer,
+                                      const node_route& route);
+  [[nodiscard]] bool pause_about(std::chrono::milliseconds time);
   owned_descriptor make_resumable(const node_target& whom,
                                   std::unique_ptr<byte_end> first,
                                   const stream_token& token,
                                   std::chrono::milliseconds grace);
   void resume(resumable_stream& stream, const node_target& whom,
               const node_request& what);
-  [[nodiscard]] bool try_to_resume(resumable_stream& stream,
-                                   const node_target& whom,
-                                   const node_request& what,
-                                   std::chrono::steady_clock::time_point until);
+  [[nodiscard]] attempt
+  try_to_resume(resumable_stream& stream, const node_target& whom,
+                const node_request& what,
+                std::chrono::steady_clock::time_point until);
 
   tls_context* const tls_;
   const owned_descriptor cancel_; // becomes readable at the end
 
+  std::counting_semaphore<most_resuming> resuming_{most_resuming};
   std::mutex mutex_;
+  std::mt19937 random_{std::random_device{}()};
   std::vector<std::weak_ptr<resumable_stream>> streams_;
 
   pump_set pumps_; // last: its threads use what is above

@@ -137,10 +137,15 @@ std::optional<handover> take_handover(int socket, bool& is_over) {
     std::memcpy(&descriptor, CMSG_DATA(head), sizeof(descriptor));
     result.descriptor = owned_descriptor{descriptor};
   }
-  const bool is_about_one = result.request.what != errand::unreached;
-  if (n != sizeof(result.request)
-      || is_about_one != (result.descriptor.get() >= 0))
+  if (n != sizeof(result.request))
     return std::nullopt;
+  if (result.descriptor.get() < 0) {
+    // There may have been none left for it: then another way may be found.
+    if (result.request.what == errand::answer)
+      result.request.what = errand::unreached;
+    if (result.request.what != errand::unreached)
+      return std::nullopt;
+  }
   return result;
 }
 

@@ -216,11 +216,9 @@ void home_node::bridge(const std::shared_ptr<remote_host>& near,
 }
 
 void home_node::note_apart(const remote_host& near, const remote_host& far) {
-  const auto now = clock::now();
-  const auto [i, is_new] = apart_.try_emplace({near.number(), far.number()},
-                                              now);
-  i->second = now;
-  if (is_new)
+  const bool was_known = are_apart(near, far);
+  apart_[{near.number(), far.number()}] = clock::now();
+  if (!was_known)
     log(log_level::info, logger,
         "node '" + near.name() + "' cannot reach node '" + far.name()
           + "'; what goes from there to it passes through this process");

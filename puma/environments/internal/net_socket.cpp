@@ -5,6 +5,7 @@
 #include "puma/environments/node_error.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <cstring>
 #include <future>
@@ -26,6 +27,9 @@ namespace {
 using clock = std::chrono::steady_clock;
 
 constexpr int backlog = 512;
+
+/// Threads that may wait for the resolver.
+constexpr int most_look_ups = 32;
 
 /// A peer whose host has gone without a word is noticed after about this many
 /// seconds, where nothing else watches.
@@ -76,11 +80,24 @@ addresses look_up_in_time(const net_address& where, const wait_limit& limit,
                           const std::string& name) {
   if (where.is_numeric())
     return look_up(where, AI_NUMERICHOST);
+  static std::atomic<int> under_way{0};
+  if (under_way.load() >= most_look_ups)
+    throw node_unreachable{name + ": the name '" + where.host
+                           + "' was not looked up, since "
+                           + std::to_string(most_look_ups)
+                           + " others wait for the system's resolver"};
   auto promise = std::make_shared<std::promise<addresses>>();
   auto result = promise->get_future();
-  std::thread{[where, promise] {
-    promise->set_value(look_up(where, AI_ADDRCONFIG));
-  }}.detach();
+  ++under_way;
+  try {
+    std::thread{[where, promise] {
+      promise->set_value(look_up(where, AI_ADDRCONFIG));
+      --under_way;
+    }}.detach();
+  } catch (...) {
+    --under_way;
+    throw;
+  }
   constexpr std::chrono::milliseconds turn{20};
   while (result.wait_for(turn) != std::future_status::ready)
     if (clock::now() > limit.deadline || limit.is_cancelled())

@@ -23,9 +23,12 @@ constexpr const char* logger = "puma.node";
 /// is very busy.
 constexpr std::chrono::seconds connect_time{2};
 
-/// More than it takes to find out by all ways that another host is not to be
-/// reached: what was to say so is lost.
-constexpr std::chrono::seconds slot_time{60};
+/// A socket that does not come in this time is asked for in another way: what
+/// was to bring it may be lost.
+constexpr std::chrono::seconds slot_time{10};
+
+/// And in this time none will come that way, either.
+constexpr std::chrono::seconds last_slot_time{60};
 
 /// What another process may leave unread of what it has asked for.
 constexpr std::size_t most_unread = 1024 * 1024;
@@ -209,7 +212,7 @@ void node::take(handover x) {
 }
 
 std::uint64_t node::add_slot(const connection_ptr& pending) {
-  slots_[++last_slot_] = {pending, std::chrono::steady_clock::now()};
+  slots_[++last_slot_] = {pending, std::chrono::steady_clock::now(), false};
   return last_slot_;
 }
 
@@ -426,6 +429,7 @@ void node::act_on_gone() {
 
 void node::cut_off_gone() {
   std::vector<connection_ptr> late;
+  std::vector<std::pair<node_id, std::uint64_t>> unanswered;
   {
     const std::lock_guard guard{connections_mutex_};
     const auto now = std::chrono::steady_clock::now();
@@ -435,11 +439,18 @@ void node::cut_off_gone() {
           if (x->is_far && (!x->introduced || x->peer() == gone.who))
             late.push_back(x);
     for (auto& [slot, x] : slots_)
-      if (now - x.since > slot_time)
-        late.push_back(x.who);
+      if (now - x.since > (x.asked_again ? last_slot_time : slot_time)) {
+        if (std::exchange(x.asked_again, true))
+          late.push_back(x.who);
+        else
+          unanswered.emplace_back(x.who->peer(), slot);
+        x.since = now;
+      }
   }
   for (auto& x : late)
     x->close();
+  for (auto& [peer, slot] : unanswered)
+    dial_otherwise(peer, slot);
 }
 
 void node::on_frame(const connection_ptr& from, const frame_header& head,
@@ -514,6 +525,7 @@ std::shared_ptr<encoder> node::sink_of(const connection_ptr& from,
 void node::on_lost(const connection_ptr& who, const std::string& why) {
   bool is_control = false;
   bool is_cut = false;
+  auto taker = self_ != owner_node ? self_ : who->peer();
   {
     const std::lock_guard guard{connections_mutex_};
     is_control = controls_.erase(who.get()) != 0;
@@ -524,8 +536,10 @@ void node::on_lost(const connection_ptr& who, const std::string& why) {
     connections_.erase(who);
     std::erase_if(slots_, [&](auto& x) { return x.second.who == who; });
     if (const auto i = outgoing_.find(who->peer());
-        i != outgoing_.end() && i->second == who)
+        i != outgoing_.end() && i->second == who) {
       outgoing_.erase(i);
+      taker = who->peer();
+    }
   }
   if (!why.empty())
     log(log_level::error, logger,
@@ -538,7 +552,7 @@ void node::on_lost(const connection_ptr& who, const std::string& why) {
   else if (!why.empty() && who->introduced)
     on_fault(who->peer(), why);
   else if (is_cut)
-    on_cut(who->peer());
+    on_cut(taker);
   const std::lock_guard guard{connections_mutex_};
   --watched_;
   connections_gone_.notify_all();

@@ -170,7 +170,9 @@ class node : public port_context,
   }
 
   /// A connection to a process of another host was lost, or could not be had,
-  /// though neither side has closed it.
+  /// though neither side has closed it. `who` is the one to which values went:
+  /// what has arrived there is unknown. (At the owner, who cannot end, it is
+  /// the other one.)
   virtual void on_cut(node_id who) = 0;
 
   /// Lets go of connections to processes of other hosts that are gone, since
@@ -244,6 +246,7 @@ class node : public port_context,
   struct awaited_socket {
     connection_ptr who; // waits for it
     std::chrono::steady_clock::time_point since;
+    bool asked_again = false;
   };
 
   struct gone_process {

@@ -38,6 +38,9 @@ constexpr std::chrono::seconds report_interval{1};
 /// How long a node tries to reach another. Who waits has another way.
 constexpr std::chrono::seconds reach_timeout{2};
 
+/// So many it tries to reach at a time.
+constexpr std::size_t most_reaching = 64;
+
 /// Whoever may come in does not keep what it has left for longer than an hour.
 std::chrono::milliseconds limited(std::uint64_t milliseconds) {
   constexpr std::uint64_t most = 3'600'000;
@@ -47,6 +50,7 @@ std::chrono::milliseconds limited(std::uint64_t milliseconds) {
 /// Of a connection between nodes. Whom an owner watches needs none.
 std::chrono::milliseconds silence_limit_of(const node_request& x) {
   return x.what == errand::link || x.what == errand::reach
+             || x.what == errand::resume
            ? limited(x.silence_limit_ms)
            : std::chrono::milliseconds{0};
 }
@@ -129,12 +133,13 @@ void node_agent::admit(owned_descriptor socket) {
       if (x->done)
         done.splice(done.end(), guests_, x);
     }
-    if (live_guests_ >= options_.most_greetings)
+    if (being_greeted_ >= options_.most_greetings)
       send_away_one();
     changed_.wait(
-      lock, [this] { return live_guests_ < 2 * options_.most_greetings; });
+      lock, [this] { return being_greeted_ < 2 * options_.most_greetings; });
     auto& x = guests_.emplace_back();
     x.duplicate = owned_descriptor{::fcntl(socket.get(), F_DUPFD_CLOEXEC, 0)};
+    ++being_greeted_;
     ++live_guests_;
     try {
       x.thread = std::thread{[this, &x, own = std::move(socket)]() mutable {
@@ -142,6 +147,7 @@ void node_agent::admit(owned_descriptor socket) {
       }};
     } catch (const std::exception& failed) {
       guests_.pop_back();
+      --being_greeted_;
       --live_guests_;
       lock.unlock();
       note_refusal("somebody", failed.what());
@@ -172,6 +178,9 @@ void node_agent::greet(guest& who, owned_descriptor socket) {
   const auto forget = [&] {
     const std::lock_guard guard{mutex_};
     who.duplicate = owned_descriptor{};
+    if (!std::exchange(who.is_greeted, true))
+      --being_greeted_;
+    changed_.notify_all();
   };
   std::unique_ptr<channel> by;
   try {
@@ -247,6 +256,7 @@ void node_agent::resume(greeting::welcome& who, channel& by) {
     return;
   }
   who.answer(node_verdict::accepted, std::to_string(*received));
+  limit_silence(by.descriptor(), silence_limit_of(who.request()));
   stream->resume(by.release_end(), who.request().received);
 }
 
@@ -259,12 +269,22 @@ void node_agent::reach(const node_request& request, const node_route& route,
   back.worker = request.worker;
   back.slot = request.slot;
   owned_descriptor made;
+  {
+    const std::lock_guard guard{mutex_};
+    if (reaching_ == most_reaching)
+      return hand_over(from.handovers.get(), back, -1);
+    ++reaching_;
+  }
   try {
     made = dial(request, route);
     back.what = errand::answer;
   } catch (const std::exception& failed) {
     log(log_level::info, logger,
         std::string{failed.what()} + "; the owner connects the two");
+  }
+  {
+    const std::lock_guard guard{mutex_};
+    --reaching_;
   }
   hand_over(from.handovers.get(), back, made.get());
 }

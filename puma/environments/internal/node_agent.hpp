@@ -68,6 +68,7 @@ class node_agent {
   struct guest {
     owned_descriptor duplicate; // to be shut down when it takes too long
     std::thread thread;
+    bool is_greeted = false;
     bool done = false;
   };
 
@@ -95,7 +96,9 @@ class node_agent {
   std::mutex mutex_;
   std::condition_variable changed_;
   std::list<guest> guests_;
-  std::size_t live_guests_ = 0;
+  std::size_t being_greeted_ = 0;
+  std::size_t live_guests_ = 0; // with those who have been let in just now
+  std::size_t reaching_ = 0;
   std::mt19937 random_{std::random_device{}()};
   std::map<session_token, std::shared_ptr<session>> sessions_;
   std::map<stream_token, std::weak_ptr<resumable_stream>> streams_;

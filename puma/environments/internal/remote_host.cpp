@@ -194,24 +194,9 @@ void remote_host::fulfill(job& x) {
     ask_to_reach(x);
     return x.then(owned_descriptor{}, nullptr);
   }
-  auto made = open_in_time(x.what);
+  auto made = open(x.what,
+                   dialer_.until(clock::now() + options_.connect_timeout));
   x.then(std::move(made), nullptr);
-}
-
-owned_descriptor remote_host::open_in_time(const node_request& what) {
-  const auto limit = dialer_.until(clock::now() + options_.connect_timeout);
-  for (auto wait = least_pause;; wait = std::min(2 * wait, most_pause)) {
-    std::exception_ptr failed;
-    try {
-      return open(what, limit);
-    } catch (const closed_early&) {
-      // Too many others came at once.
-      failed = std::current_exception();
-    }
-    if (clock::now() + wait > limit.deadline || !is_connected()
-        || !dialer_.pause(wait))
-      std::rethrow_exception(failed);
-  }
 }
 
 owned_descriptor remote_host::open(const node_request& what,

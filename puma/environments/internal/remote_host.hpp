@@ -135,7 +135,6 @@ class remote_host final : private connection::listener {
   owned_descriptor open(const node_request& what, const wait_limit& limit);
   void ask_to_reach(const job& x);
   [[nodiscard]] stream_grace grace() const;
-  owned_descriptor open_in_time(const node_request& what);
   void add(job x);
   void lose(const std::string& why);
   void send(std::uint8_t what, node_id to, const encoder& body);

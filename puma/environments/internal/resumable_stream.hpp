@@ -39,8 +39,9 @@ class resumable_stream {
   static constexpr std::size_t window_bytes = 1024 * 1024;
 
   /// `first` is the connection to begin with. `on_cut` is called when one has
-  /// broken, from the pump, and may wait for another; after `grace` without one
-  /// the stream is over. Throws `error`.
+  /// broken, from the pump, and may wait until another has been found; unless
+  /// it has when `grace` is over and `on_cut` returns, the stream is over.
+  /// Throws `error`.
   resumable_stream(std::unique_ptr<byte_end> first,
                    std::chrono::milliseconds grace,
                    std::function<void(resumable_stream&)> on_cut);
@@ -57,7 +58,8 @@ class resumable_stream {
   [[nodiscard]] short write_events() const;
 
   /// Says that no more will come, and waits until the other side has confirmed
-  /// all that did; no longer than `grace`, or until `stop` becomes readable.
+  /// all that did; no longer than `grace` (and once more, when it is cut
+  /// meanwhile), or until `stop` becomes readable.
   void finish(int stop) noexcept;
 
   // -- for who makes connections ----------------------------------------------
