@@ -23,6 +23,7 @@
 #include <optional>
 #include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <spawn.h>
@@ -193,10 +194,12 @@ double measure_between(bool by_owner, std::int64_t values) {
   stage.wait_until_running();
   auto in = back.subscribe();
 
-  auto source = one.run(
-    puma::generate("source", there, [next = std::int64_t{0}, values]() mutable {
-      return next != values ? std::optional{next++} : std::nullopt;
-    }));
+  /// The next one, and how many there are.
+  using state = std::pair<std::int64_t, std::int64_t>;
+  auto source = one.run(puma::generate(
+    "source", there, puma::with_state(state{0, values}, [](state& x) {
+      return x.first != x.second ? std::optional{x.first++} : std::nullopt;
+    })));
   static_cast<void>(in.next());
   const auto flowing = steady::now();
   while (in.next()) {
