@@ -31,6 +31,19 @@ constexpr int tries_to_resume = 3;
 /// A node may be back any moment, and there is not much time.
 constexpr std::chrono::milliseconds most_pause_to_resume{250};
 
+/// Gives back what was acquired.
+template <class Semaphore>
+class turn {
+ public:
+  explicit turn(Semaphore& of) noexcept : of_(of) {}
+  turn(const turn&) = delete;
+  turn& operator=(const turn&) = delete;
+  ~turn() { of_.release(); }
+
+ private:
+  Semaphore& of_;
+};
+
 } // namespace
 
 std::array<std::uint64_t, 2> make_token() {
@@ -201,13 +214,13 @@ dialer::attempt dialer::try_to_resume(resumable_stream& stream,
   request.received = *received;
   if (!resuming_.try_acquire_until(until))
     return attempt::is_over;
+  const turn own{resuming_};
   try {
     std::string answer;
     const auto now = clock::now();
     const auto share = std::max<clock::duration>(
       (until - now) / tries_to_resume, 2 * least_pause);
     const auto by = greet(whom, request, this->until(now + share), answer);
-    resuming_.release();
     std::uint64_t others = 0;
     const auto* const end = answer.data() + answer.size();
     if (std::from_chars(answer.data(), end, others).ptr != end)
@@ -215,10 +228,8 @@ dialer::attempt dialer::try_to_resume(resumable_stream& stream,
     stream.resume(by->release_end(), others);
     return attempt::succeeded;
   } catch (const connection_refused&) {
-    resuming_.release();
     return attempt::is_over; // the node has gone
   } catch (...) {
-    resuming_.release();
     return is_passing(std::current_exception()) ? attempt::failed
                                                 : attempt::is_over;
   }

@@ -269,23 +269,20 @@ void node_agent::reach(const node_request& request, const node_route& route,
   back.worker = request.worker;
   back.slot = request.slot;
   owned_descriptor made;
-  {
+  const auto count = [this](std::size_t by) {
     const std::lock_guard guard{mutex_};
-    if (reaching_ == most_reaching)
-      return hand_over(from.handovers.get(), back, -1);
-    ++reaching_;
-  }
+    return reaching_ += by;
+  };
   try {
-    made = dial(request, route);
-    back.what = errand::answer;
+    if (count(1) <= most_reaching) {
+      made = dial(request, route);
+      back.what = errand::answer;
+    }
   } catch (const std::exception& failed) {
     log(log_level::info, logger,
         std::string{failed.what()} + "; the owner connects the two");
   }
-  {
-    const std::lock_guard guard{mutex_};
-    --reaching_;
-  }
+  count(static_cast<std::size_t>(-1));
   hand_over(from.handovers.get(), back, made.get());
 }
 
