@@ -25,9 +25,12 @@ struct shape {
 
 class monitors : public place_test {
  protected:
-  /// Returns what has been printed: in workers it is logged.
-  [[nodiscard]] std::string printed() const {
-    return GetCapturedStdout() + log.to_string();
+  /// What workers print is logged, of those at nodes perhaps a little later.
+  void expect_printed(const ::testing::Matcher<std::string>& what) const {
+    const auto here = GetCapturedStdout();
+    const auto all = [&] { return here + log.to_string(); };
+    static_cast<void>(eventually([&] { return what.Matches(all()); }));
+    EXPECT_THAT(all(), what);
   }
 };
 
@@ -54,13 +57,12 @@ TEST_P(monitors, print_what_arrives) {
   }
   join(x);
 
-  EXPECT_THAT(printed(),
-              AllOf(HasSubstr("watch: numbers: 1: 17\n"),
-                    HasSubstr("watch: numbers: 2: -4\n"),
-                    HasSubstr("watch: numbers: completed\n"),
-                    HasSubstr("watch: texts: 1: \"a \\\"quoted\\\" text\"\n"),
-                    HasSubstr("watch: more: 1: \"b\"\n"),
-                    HasSubstr("watch: more: completed\n")));
+  expect_printed(AllOf(
+    HasSubstr("watch: numbers: 1: 17\n"), HasSubstr("watch: numbers: 2: -4\n"),
+    HasSubstr("watch: numbers: completed\n"),
+    HasSubstr("watch: texts: 1: \"a \\\"quoted\\\" text\"\n"),
+    HasSubstr("watch: more: 1: \"b\"\n"),
+    HasSubstr("watch: more: completed\n")));
 }
 
 TEST_P(monitors, print_errors_and_pass_them_on) {
@@ -74,8 +76,8 @@ TEST_P(monitors, print_errors_and_pass_them_on) {
   }
   join(x);
 
-  EXPECT_THAT(printed(), AllOf(HasSubstr("watch: numbers: failed: "),
-                               HasSubstr("too far")));
+  expect_printed(
+    AllOf(HasSubstr("watch: numbers: failed: "), HasSubstr("too far")));
   EXPECT_THROW(x.check_for_exceptions(), std::out_of_range);
 }
 
