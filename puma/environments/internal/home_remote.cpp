@@ -145,22 +145,19 @@ void home_node::on_dial(const worker& from, node_id to, std::uint64_t slot,
   const bool is_known = to == owner_node || find_worker(to) != nullptr;
   if (!is_known || (!near && !far))
     return refuse(answer);
-  if (!near)
-    return far->dial(link, [=, this](owned_descriptor socket,
-                                     const std::exception_ptr& failed) {
-      if (failed)
-        refuse(answer);
-      else
-        deliver_here(answer, answer, std::move(socket));
-    });
-  if (!far)
-    return near->dial(answer, [=, this](owned_descriptor socket,
-                                        const std::exception_ptr& failed) {
-      if (failed)
-        refuse(answer);
-      else
-        deliver_here(link, answer, std::move(socket));
-    });
+  if (!near || !far) {
+    // One of the two is on this host.
+    const auto& there = near ? answer : link;
+    return (near ? near : far)
+      ->dial(there,
+             [=, this, here = near ? link : answer](
+               owned_descriptor socket, const std::exception_ptr& failed) {
+               if (failed)
+                 refuse(answer);
+               else
+                 deliver_here(here, answer, std::move(socket));
+             });
+  }
   const auto route = far->route_to(to, *near);
   if (by_owner)
     note_apart(*near, *far);

@@ -269,12 +269,8 @@ void node_agent::reach(const node_request& request, const node_route& route,
   back.worker = request.worker;
   back.slot = request.slot;
   owned_descriptor made;
-  const auto count = [this](std::size_t by) {
-    const std::lock_guard guard{mutex_};
-    return reaching_ += by;
-  };
   try {
-    if (count(1) <= most_reaching) {
+    if (++reaching_ <= most_reaching) {
       made = dial(request, route);
       back.what = errand::answer;
     }
@@ -282,7 +278,7 @@ void node_agent::reach(const node_request& request, const node_route& route,
     log(log_level::info, logger,
         std::string{failed.what()} + "; the owner connects the two");
   }
-  count(static_cast<std::size_t>(-1));
+  --reaching_;
   hand_over(from.handovers.get(), back, made.get());
 }
 
@@ -295,8 +291,9 @@ owned_descriptor node_agent::dial(const node_request& request,
   whom.title = "node at " + route.address;
   whom.silence_limit = silence_limit_of(request);
   if (whom.where.tls != options_.where.tls)
-    throw usage_error{whom.title
-                      + ": not by tcp:// from here, or not by tls://"};
+    throw usage_error{whom.title + ": this node is reached by "
+                      + (options_.where.tls ? "tls://" : "tcp://")
+                      + ", and reaches others only in the same way"};
   node_request what;
   what.what = errand::link;
   what.session = route.session;

@@ -9,6 +9,7 @@
 #include "puma/environments/internal/resumable_stream.hpp"
 #include "puma/environments/internal/tls.hpp"
 
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <cstddef>
@@ -98,10 +99,11 @@ class node_agent {
   std::list<guest> guests_;
   std::size_t being_greeted_ = 0;
   std::size_t live_guests_ = 0; // with those who have been let in just now
-  std::size_t reaching_ = 0;
   std::mt19937 random_{std::random_device{}()};
   std::map<session_token, std::shared_ptr<session>> sessions_;
   std::map<stream_token, std::weak_ptr<resumable_stream>> streams_;
+
+  std::atomic<std::size_t> reaching_{0}; // other nodes
 
   std::mutex refusals_mutex_;
   std::uint64_t refusals_ = 0; // since the last report
