@@ -29,14 +29,17 @@ class an_error : public environment_test {
   int_buffer c = env().make_buffer<int>("c", 8);
   int_buffer d = env().make_buffer<int>("d", 8);
 
-  /// Runs three stages; the first one fails with its third value. Returns the
-  /// runner of the last one, which has no output.
+  /// Runs three stages, of which the last one has no output; the first one
+  /// fails with its third value. Ends when all three have: a failure passes on
+  /// before the runnable that had it is gone.
   void run_three_stages() {
     first_ = run<stage>("first", a, std::vector{b},
                         script{.on_value = fail_on_three});
     second_ = run<stage>("second", b, std::vector{c});
     third_ = run<stage>("third", c);
     publish_all(a, 1, 3);
+    first_.join();
+    second_.join();
     third_.join();
   }
 
