@@ -186,7 +186,7 @@ TEST_P(with_actors, a_publisher_goes_on_when_there_is_room) {
 
 TEST_P(with_actors, a_publisher_of_an_actor_that_dies_fails_its_stream) {
   auto out = env().make_buffer<int>("out", 2);
-  auto actor = system().spawn(giving, out, 100);
+  auto actor = system().spawn(giving, out, 1'000'000'000);
   auto in = out.subscribe();
   EXPECT_EQ(*in.next(), 1);
 

@@ -231,7 +231,7 @@ TEST_P(waiting, for_an_event_is_refused_in_a_pooled_runnable) {
   auto never = env().make_event("never");
 
   expect_refused([&] { never.wait(); });
-  expect_refused([&] { static_cast<void>(never.wait_for(1ms)); });
+  expect_refused([&] { static_cast<void>(never.wait_for(1h)); });
 }
 
 TEST_P(waiting, for_a_condition_is_refused_in_a_pooled_runnable) {
@@ -239,7 +239,7 @@ TEST_P(waiting, for_a_condition_is_refused_in_a_pooled_runnable) {
 
   expect_refused([&] { never.wait([] { return false; }); });
   expect_refused(
-    [&] { static_cast<void>(never.wait_for(1ms, [] { return false; })); });
+    [&] { static_cast<void>(never.wait_for(1h, [] { return false; })); });
 }
 
 TEST_P(waiting, for_another_runnable_is_refused_in_a_pooled_one) {
@@ -247,7 +247,7 @@ TEST_P(waiting, for_another_runnable_is_refused_in_a_pooled_one) {
   other.wait_until_running();
 
   expect_refused([&] { other.join(); });
-  expect_refused([&] { static_cast<void>(other.join_for(1ms)); });
+  expect_refused([&] { static_cast<void>(other.join_for(1h)); });
 }
 
 TEST_P(waiting, for_all_is_refused_in_a_hook) {
@@ -320,6 +320,8 @@ TEST_P(waiting, ends_when_a_call_completes_what_is_waited_for) {
   auto x = env().run<closable>(puma::dedicated, in, out, results);
 
   x.call<&closable::complete_output>();
+  // Otherwise the same wait might make both calls.
+  EXPECT_TRUE(eventually([&] { return results.entries().size() == 2; }));
   x.call<&closable::close_input>();
   x.join();
 

@@ -113,7 +113,7 @@ TEST_P(a_distributor, goes_on_with_the_output_that_has_room_first) {
     auto x = run<distribute>("spread", from, to, distribution::least_loaded);
     publish_all(from, 1, 8);
     ASSERT_TRUE(eventually(
-      [&] { return to[0].stats().waiting + to[1].stats().waiting == 4; }));
+      [&] { return to[0].stats().accepted + to[1].stats().accepted == 4; }));
 
     // Nobody takes from the other one.
     auto in_use = to[static_cast<std::size_t>(first)].subscribe();

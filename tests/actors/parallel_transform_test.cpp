@@ -262,7 +262,7 @@ TEST_P(a_parallel_transform, flows_out_when_the_program_drains) {
   auto x = run(
     puma::parallel_transform("double", in, out, 3, [](int i) { return i; }));
   auto make = source(1, 1 << 30);
-  ASSERT_TRUE(eventually([&] { return out.stats().waiting == 16; }));
+  ASSERT_TRUE(eventually([&] { return out.stats().accepted == 16; }));
   numbers seen;
   auto sink = env().run(
     puma::for_each("sink", out, [seen](int i) { seen.add(i); }));

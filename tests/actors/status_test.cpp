@@ -114,7 +114,7 @@ TEST_P(a_status, cannot_be_waited_for_before_the_start) {
 
 TEST_P(a_status, is_not_waited_for_by_pooled_runnables) {
   auto y = env().run<idler>("idler", [&](idler& self) {
-    EXPECT_THROW(static_cast<void>(x.wait_for_status<progress>(1s)),
+    EXPECT_THROW(static_cast<void>(x.wait_for_status<progress>(1h)),
                  puma::usage_error);
     self.stop();
   });

@@ -64,8 +64,10 @@ TEST_P(ticks, come_one_interval_after_the_other) {
 TEST_P(ticks, of_many_runnables_all_come) {
   constexpr int many = 100;
   std::vector<puma::runner> runners;
+  auto hold = out.open_publisher(); // else the first ones could end the stream
   for (int i = 0; i != many; ++i)
     runners.push_back(run<counting_ticker>(out, 2ms, 5));
+  hold.close();
 
   EXPECT_EQ(rest_of(out).size(), std::size_t{many} * 5);
 }

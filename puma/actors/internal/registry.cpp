@@ -175,6 +175,11 @@ void registry::ready(run_record& x, std::vector<const queue*> inputs,
   wake_watchers(x, wakes);
 }
 
+void registry::failing(run_record& x, const failure& error) {
+  const guard lock{mutex_};
+  x.error = std::make_unique<failure>(error);
+}
+
 void registry::ended(run_record& x, const failure* error, bool untaken) {
   hosted* running = nullptr;
   std::vector<detail::job_ptr> early_jobs;

@@ -59,6 +59,10 @@ class registry : public std::enable_shared_from_this<registry> {
   void ready(run_record& x, std::vector<const queue*> inputs,
              std::vector<const queue*> outputs);
 
+  /// Called by the host when `error` has ended the runnable, and it is about to
+  /// go.
+  void failing(run_record& x, const failure& error);
+
   /// Called by the host when the runnable is gone. `error` is what ended it;
   /// `untaken` says that it now belongs to the owner.
   void ended(run_record& x, const failure* error, bool untaken);

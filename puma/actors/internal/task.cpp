@@ -877,6 +877,8 @@ task::outcome task::end(std::optional<failure> error) {
   close_outputs(outgoing, passed_on);
   for (auto& x : std::exchange(record_->held, {}))
     passed_on = x.end(outgoing) || passed_on;
+  if (error)
+    record_->owner->failing(*record_, *error); // who calls from now on is told
   drop_jobs(error ? &*error : nullptr);
   destroy_object();
   const bool untaken = error && !settled && !passed_on;

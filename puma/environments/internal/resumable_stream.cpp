@@ -25,6 +25,9 @@ constexpr std::uint32_t ends = 0x4000'0000;
 
 constexpr std::size_t most_in_frame = 64 * 1024;
 
+/// What is written at once: four full records of TLS.
+constexpr std::size_t stage_bytes = most_in_frame;
+
 /// So much is confirmed at once: long before the other side has to wait.
 constexpr std::uint64_t confirm_after = resumable_stream::window_bytes / 4;
 
@@ -140,8 +143,8 @@ short resumable_stream::read_events() const {
   const std::lock_guard guard{mutex_};
   if (!raw_ || abandoned_)
     return POLLIN;
-  const bool waits_to_send = out_head_.done != out_head_.size || out_left_ != 0
-                             || sent_ != written_ || must_confirm();
+  const bool waits_to_send = staged_begin_ != staged_end_ || sent_ != written_
+                             || must_confirm();
   const auto out = waits_to_send ? raw_->write_events() : short{0};
   // Else the pump would be woken for what there is no place for.
   const auto in = in_end_ - in_begin_ != most_in_frame ? raw_->read_events()
@@ -166,7 +169,8 @@ void resumable_stream::finish(int stop) noexcept {
       pollfd watched[] = {{-1, 0, 0}, {stop, POLLIN, 0}};
       {
         const std::lock_guard guard{mutex_};
-        if (over_ || (end_sent_ && confirmed_ == written_ && others_end_))
+        const bool all_said = end_sent_ && staged_begin_ == staged_end_;
+        if (over_ || (all_said && confirmed_ == written_ && others_end_))
           return;
         // Who has said its end, and is gone, has all that it wants.
         if (others_end_ && !raw_)
@@ -251,8 +255,7 @@ void resumable_stream::alarm_at(clock::time_point when) {
 void resumable_stream::drop_connection() {
   raw_ = nullptr;
   abandoned_ = false;
-  out_head_ = {};
-  out_left_ = 0;
+  staged_begin_ = staged_end_ = 0; // it comes again from the window
 }
 
 /// Takes the next connection, if the last one is gone and there is one.
@@ -304,75 +307,60 @@ void resumable_stream::end() {
 
 // -- out ----------------------------------------------------------------------
 
-std::span<const std::byte> resumable_stream::unsent() const {
-  const auto at = static_cast<std::size_t>(sent_ % window_bytes);
-  return {window_.get() + at, std::min(out_left_, window_bytes - at)};
-}
-
 bool resumable_stream::must_confirm() const {
   return received_ - told_ >= confirm_after || (others_end_ && !end_told_);
 }
 
-/// Prepares the next frame; false when there is nothing to say.
-bool resumable_stream::begin_frame() {
+/// Appends what there is to be said, as far as it fits.
+void resumable_stream::stage() {
+  if (!staged_)
+    staged_ = std::make_unique_for_overwrite<std::byte[]>(stage_bytes);
   const auto put = [this](auto x) {
-    std::memcpy(out_head_.bytes.data() + out_head_.size, &x, sizeof(x));
-    out_head_.size += sizeof(x);
+    std::memcpy(staged_.get() + staged_end_, &x, sizeof(x));
+    staged_end_ += sizeof(x);
   };
-  out_head_ = {};
   if (must_confirm()) {
     put(confirms);
     put(received_);
     told_ = received_;
     end_told_ = others_end_;
-  } else if (sent_ != written_) {
-    out_left_ = static_cast<std::size_t>(
-      std::min<std::uint64_t>(written_ - sent_, most_in_frame));
-    put(static_cast<std::uint32_t>(out_left_));
-  } else if (finishing_ && !end_sent_) {
+  }
+  const auto size = static_cast<std::size_t>(std::min<std::uint64_t>(
+    written_ - sent_, stage_bytes - staged_end_ - sizeof(std::uint32_t)));
+  if (size != 0) {
+    put(static_cast<std::uint32_t>(size));
+    const auto at = static_cast<std::size_t>(sent_ % window_bytes);
+    const auto first = std::min(size, window_bytes - at);
+    std::memcpy(staged_.get() + staged_end_, window_.get() + at, first);
+    std::memcpy(staged_.get() + staged_end_ + first, window_.get(),
+                size - first);
+    staged_end_ += size;
+    sent_ += size;
+  }
+  if (finishing_ && !end_sent_ && sent_ == written_
+      && stage_bytes - staged_end_ >= sizeof(ends)) {
     put(ends);
     end_sent_ = true;
-  } else {
-    return false;
   }
-  return true;
 }
 
-/// Returns whether all of `from` has been written.
-bool resumable_stream::write_some(std::span<const std::byte> from,
-                                  std::size_t& done) {
-  while (done != from.size()) {
-    const auto x = raw_->write(from.subspan(done));
+void resumable_stream::flush() {
+  while (raw_ && !abandoned_) {
+    if (staged_begin_ == staged_end_) {
+      staged_begin_ = staged_end_ = 0;
+      stage();
+      if (staged_end_ == 0)
+        return;
+    }
+    const auto x = raw_->write({staged_.get() + staged_begin_,
+                                staged_end_ - staged_begin_});
     if (x.what == outcome::over) {
       drop_connection();
       broken_ = true;
     }
     if (x.what != outcome::some)
-      return false;
-    done += x.size;
-  }
-  return true;
-}
-
-void resumable_stream::flush() {
-  while (raw_ && !abandoned_) {
-    if (out_head_.done != out_head_.size
-        && !write_some({out_head_.bytes.data(), out_head_.size},
-                       out_head_.done))
       return;
-    while (out_left_ != 0) {
-      const auto part = unsent();
-      std::size_t done = 0;
-      const bool all = write_some(part, done);
-      sent_ += done;
-      if (!raw_)
-        return; // broken: the next one begins anew
-      out_left_ -= done;
-      if (!all)
-        return;
-    }
-    if (!begin_frame())
-      return;
+    staged_begin_ += x.size;
   }
 }
 

@@ -5,7 +5,6 @@
 #include "puma/environments/internal/net_socket.hpp"
 #include "puma/environments/internal/pump.hpp"
 
-#include <array>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -24,7 +23,9 @@ namespace puma::internal {
 ///
 /// Over the connection go frames: a number of 32 bits that says how many bytes
 /// follow; or, in its highest bits, that a number of 64 bits follows, which
-/// confirms as many bytes since the begin; or that no more come.
+/// confirms as many bytes since the begin; or that no more come. All that there
+/// is to be said at a time is written at once: each write wakes the other side,
+/// and is a record of its own in TLS.
 ///
 /// A stream that is cut again and again without having come further is over
 /// after `grace`, too.
@@ -80,13 +81,6 @@ class resumable_stream {
   [[nodiscard]] std::optional<clock::time_point> cut_until() const;
 
  private:
-  /// A part of a frame, before what it says can be acted upon.
-  struct partial {
-    std::array<std::byte, 12> bytes{};
-    std::size_t size = 0;
-    std::size_t done = 0;
-  };
-
   // All of the following need the mutex.
   void install();
   void drop_connection();
@@ -95,12 +89,10 @@ class resumable_stream {
   void end();
   void alarm_at(clock::time_point when);
   void flush();
-  bool write_some(std::span<const std::byte> from, std::size_t& done);
-  [[nodiscard]] bool begin_frame();
+  void stage();
   [[nodiscard]] bool must_confirm() const;
   void fill();
   [[nodiscard]] bool parse_head();
-  [[nodiscard]] std::span<const std::byte> unsent() const;
 
   const std::chrono::milliseconds grace_;
   const std::function<void(resumable_stream&)> on_cut_;
@@ -120,10 +112,11 @@ class resumable_stream {
   // Out: a ring, with positions since the begin.
   std::unique_ptr<std::byte[]> window_;
   std::uint64_t confirmed_ = 0;
-  std::uint64_t sent_ = 0;
+  std::uint64_t sent_ = 0; // or staged
   std::uint64_t written_ = 0;
-  partial out_head_;
-  std::size_t out_left_ = 0; // of the frame that is being sent
+  std::unique_ptr<std::byte[]> staged_; // frames, as the connection takes them
+  std::size_t staged_begin_ = 0;
+  std::size_t staged_end_ = 0;
   bool finishing_ = false;
   bool end_sent_ = false;
 
