@@ -94,7 +94,7 @@ if(CMAKE_BUILD_TYPE MATCHES "^Rel")
   add_test(NAME bench_log_bench COMMAND log_bench 1 1000)
   set_tests_properties(bench_log_bench PROPERTIES LABELS benchmarks TIMEOUT 60)
   add_test(NAME soak COMMAND puma-soak 5)
-  set_tests_properties(soak PROPERTIES LABELS "benchmarks;process" TIMEOUT 60)
+  set_tests_properties(soak PROPERTIES LABELS "benchmarks;process" TIMEOUT 120)
 endif()
 
 # What grows with the number of nodes.

@@ -42,8 +42,8 @@ using steady = std::chrono::steady_clock;
 /// Longer than this takes a round only where something waits for a time-out, or
 /// on a busy machine.
 constexpr double slow_round_s = 2;
-constexpr auto round_limit = 30s;
-constexpr auto step_limit = 10s; // tells more than the watchdog can
+constexpr auto round_limit = 60s;
+constexpr auto step_limit = 25s; // tells more than the watchdog can
 
 /// Something that must not happen.
 class violation : public std::runtime_error {

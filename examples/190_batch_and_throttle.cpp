@@ -22,6 +22,7 @@ int main(int argc, char** argv) {
     auto batches = env.make_buffer<std::vector<int>>("batches", 16);
     auto slowly = env.make_buffer<std::vector<int>>("slowly", 16);
 
+    const auto begin = std::chrono::steady_clock::now();
     auto count = env.run(puma::generate("count", numbers, [n = 0]() mutable {
       return n == 10 ? std::nullopt : std::optional{++n};
     }));
@@ -36,7 +37,6 @@ int main(int argc, char** argv) {
                                            {.count = 100, .period = 1s}));
     // [throttle]
 
-    const auto begin = std::chrono::steady_clock::now();
     const char* comma = "";
     for (auto& x : slowly.subscribe()) {
       std::cout << comma << "a batch of " << x.size();

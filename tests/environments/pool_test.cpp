@@ -63,6 +63,18 @@ std::string text_of(F what) {
 class pools : public environment_test {
  protected:
   puma::event open = env().make_event("open");
+  std::atomic<bool> begun = false;
+
+  /// Submits a job that waits for `open`, then returns 1; returns when it has
+  /// begun. A pool counts it as busy a little earlier.
+  puma::job<int> begin_one(puma::pool<>& pool) {
+    auto result = pool.submit([this] {
+      begun = true;
+      return after(open, 1);
+    });
+    EXPECT_TRUE(eventually([this] { return begun.load(); }));
+    return result;
+  }
 };
 
 INSTANTIATE_TEST_SUITE_P(, pools, no_hosting, without_hosting);
@@ -145,8 +157,7 @@ TEST_P(pools, wait_for_a_job_as_long_as_they_are_told) {
 
 TEST_P(pools, do_not_begin_a_job_that_was_cancelled) {
   puma::pool<> pool{"pool", env(), {.workers = 1}};
-  auto first = pool.submit(&after, open, 1);
-  ASSERT_TRUE(eventually([&] { return pool.stats().busy == 1; }));
+  auto first = begin_one(pool);
   auto second = pool.submit<&square>(2);
 
   EXPECT_FALSE(first.cancel());
@@ -292,8 +303,7 @@ TEST_P(pools, make_submitters_wait_for_room) {
 
 TEST_P(pools, wake_submitters_with_an_error_when_they_are_closed) {
   puma::pool<> pool{"pool", env(), {.workers = 1, .backlog = 0}};
-  auto first = pool.submit(&after, open, 1);
-  ASSERT_TRUE(eventually([&] { return pool.stats().busy == 1; }));
+  auto first = begin_one(pool);
   journal<std::string> said;
   std::atomic<bool> waits = false;
   auto other = env().run<idler>(puma::dedicated, "other", [&](idler& self) {
@@ -315,8 +325,7 @@ TEST_P(pools, wake_submitters_with_an_error_when_they_are_closed) {
 
 TEST_P(pools, never_let_a_pooled_runnable_wait) {
   puma::pool<> pool{"pool", env(), {.workers = 1, .backlog = 0}};
-  auto first = pool.submit(&after, open, 1);
-  ASSERT_TRUE(eventually([&] { return pool.stats().busy == 1; }));
+  auto first = begin_one(pool);
   journal<std::string> said;
   auto other = env().run<idler>("other", [&](idler& self) {
     said.add(text_of([&] { pool.submit<&square>(2); }));
@@ -367,8 +376,7 @@ TEST_P(pools, do_the_jobs_that_wait_when_they_are_closed) {
 
 TEST_P(pools, do_not_begin_what_waits_when_they_are_stopped) {
   puma::pool<> pool{"pool", env(), {.workers = 1}};
-  auto first = pool.submit(&after, open, 1);
-  ASSERT_TRUE(eventually([&] { return pool.stats().busy == 1; }));
+  auto first = begin_one(pool);
   auto second = pool.submit<&square>(2);
 
   pool.stop();
@@ -398,8 +406,7 @@ TEST_P(pools, give_up_what_waits_when_they_go_and_may_not_drain) {
   std::optional<puma::job<int>> waits;
   {
     puma::pool<> pool{"pool", env(), {.workers = 1, .drain = 0ms}};
-    pool.submit([] { puma::sleep_for(5ms); });
-    ASSERT_TRUE(eventually([&] { return pool.stats().busy == 1; }));
+    static_cast<void>(begin_one(pool));
     waits = pool.submit<&square>(2);
   }
 
@@ -422,8 +429,7 @@ TEST_P(pools, interrupt_a_job_that_waits_longer_than_the_drain) {
   std::optional<puma::job<int>> endless;
   {
     puma::pool<> pool{"pool", env(), {.workers = 1, .drain = 1ms}};
-    endless = pool.submit(&after, open, 1);
-    ASSERT_TRUE(eventually([&] { return pool.stats().busy == 1; }));
+    endless = begin_one(pool);
   }
 
   EXPECT_THAT(text_of([&] { endless->get(); }), HasSubstr("was given up"));

@@ -186,12 +186,12 @@ TEST_P(supervision, gives_up_after_too_many_failures_and_tells_the_causes) {
     "guard", {.then = on_failure::restart, .max_restarts = 2});
   const auto middle = run_in<stage>(
     guard, "middle", in, std::vector<int_buffer>{}, fail_on(1, 1'000));
+  auto again = in.open_publisher();
+  for (int i = 0; i != 3; ++i)
+    again.publish(1);
   const auto source = run<counting_source>("source", std::vector{in},
                                            std::nullopt, [](int) {});
-  auto again = in.open_publisher();
   try {
-    for (int i = 0; i != 3; ++i)
-      again.publish(1);
     rt().join();
     FAIL() << "nothing was thrown";
   } catch (const puma::restarts_exhausted& error) {
@@ -415,6 +415,11 @@ TEST_P(supervision, restarts_what_is_downstream) {
   names starts;
   const auto noting = [starts](stage& x) { starts.add(x.name()); };
   auto end = env().make_buffer<int>("end", 4);
+  names constructed; // told when the supervisor knows its buffers
+  guard.on_event([constructed](const puma::supervision_event& x) {
+    if (x.what == puma::supervision_event::kind::started)
+      constructed.add(x.runnable);
+  });
   // Started in an order that says nothing of the flow.
   auto last = run_in<stage>(guard, "last", out, std::vector<int_buffer>{},
                             script{.on_start = noting});
@@ -423,7 +428,7 @@ TEST_P(supervision, restarts_what_is_downstream) {
   auto middle = run_in<stage>(guard, "middle", end, std::vector{out}, failing);
   auto first = run_in<stage>(guard, "first", in, std::vector{end},
                              script{.on_start = noting});
-  ASSERT_TRUE(eventually([&] { return starts.all().size() == 3; }));
+  ASSERT_TRUE(eventually([&] { return constructed.all().size() == 3; }));
 
   auto feed = in.open_publisher();
   feed.publish(1);

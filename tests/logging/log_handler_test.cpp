@@ -74,8 +74,11 @@ class log_handler : public ::testing::Test {
     return puma::logging::stats().handlers.at(0);
   }
 
+  /// Logs, and waits until it is written, which `puma::log` does only if no
+  /// other thread is just writing.
   static void log(log_level level, const std::string& text) {
     puma::log(level, "a", text);
+    puma::logging::flush();
   }
 };
 
@@ -86,7 +89,6 @@ TEST_F(log_handler, writes_to_a_file) {
 
   log(log_level::info, "one");
   log(log_level::error, "two");
-  puma::logging::flush();
 
   EXPECT_THAT(files.lines(), ElementsAre("a one", "a two"));
   EXPECT_EQ(handler().written, 2u);
@@ -135,6 +137,7 @@ TEST_F(log_handler, gets_lines_of_loggers_that_name_it_and_of_those_below) {
 
   for (const auto* name : {"x", "app", "app.input", "app.own"})
     puma::log(log_level::error, name, "text");
+  puma::logging::flush();
 
   using puma_test::log_directory;
   EXPECT_THAT(log_directory::lines_of(files.file() + ".all"),

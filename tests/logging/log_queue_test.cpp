@@ -3,6 +3,7 @@
 #include "puma/logging/internal/log_queue.hpp"
 
 #include "puma/base/error.hpp"
+#include "tests/support/forks.hpp"
 
 #include <gtest/gtest.h>
 
@@ -172,6 +173,8 @@ TEST(log_queue, passes_levels_to_writers) {
 }
 
 TEST(log_queue, keeps_lines_of_processes_that_are_killed) {
+  if (!puma_test::forks_may_allocate)
+    GTEST_SKIP() << "AddressSanitizer may have locked the memory of a fork";
   const auto queue = log_queue::make(small);
 
   const auto child = ::fork();
@@ -188,10 +191,10 @@ TEST(log_queue, keeps_lines_of_processes_that_are_killed) {
 
 TEST(log_queue, goes_on_after_writers_that_are_killed_at_any_time) {
   const auto queue = log_queue::make(small);
+  const std::string text(500, 'x');
   for (int i = 0; i != 50; ++i) {
     const auto child = ::fork();
     if (child == 0) {
-      const std::string text(500, 'x');
       for (;;)
         queue->push(line(text));
     }

@@ -234,20 +234,21 @@ void registry::suspended(run_record& x, suspension left,
     end_suspended(x, std::move(left), jobs);
     return;
   }
-  bool stop = false;
   {
     const guard lock{mutex_};
     x.is_suspended = true;
-    stop = x.stop_requested;
     jobs.insert(jobs.end(), x.early_jobs.begin(), x.early_jobs.end());
     x.early_jobs = std::move(jobs);
   }
-  if (x.care)
-    supervision_.tell_suspended(x, std::move(left));
-  if (stop && x.care) {
-    wake_list wakes;
+  if (!x.care)
+    return;
+  supervision_.tell_suspended(x, std::move(left));
+  // A stop that came before that was told to a supervisor that did not yet know
+  // of anything to be ended.
+  wake_list wakes;
+  const guard lock{mutex_};
+  if (x.stop_requested)
     supervision_.tell_stopped(x, wakes);
-  }
 }
 
 void registry::end_suspended(run_record& x, suspension left,
