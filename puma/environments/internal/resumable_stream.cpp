@@ -25,8 +25,9 @@ constexpr std::uint32_t ends = 0x4000'0000;
 
 constexpr std::size_t most_in_frame = 64 * 1024;
 
-/// What is written at once: four full records of TLS.
-constexpr std::size_t stage_bytes = most_in_frame;
+/// What is put together before it is written: a full record of TLS. The rest of
+/// a larger frame is written from where it is.
+constexpr std::size_t stage_bytes = 16 * 1024;
 
 /// So much is confirmed at once: long before the other side has to wait.
 constexpr std::uint64_t confirm_after = resumable_stream::window_bytes / 4;
@@ -255,7 +256,8 @@ void resumable_stream::alarm_at(clock::time_point when) {
 void resumable_stream::drop_connection() {
   raw_ = nullptr;
   abandoned_ = false;
-  staged_begin_ = staged_end_ = 0; // it comes again from the window
+  staged_begin_ = staged_end_ = 0; // it comes again, from the window
+  out_left_ = 0;
 }
 
 /// Takes the next connection, if the last one is gone and there is one.
@@ -307,6 +309,12 @@ void resumable_stream::end() {
 
 // -- out ----------------------------------------------------------------------
 
+/// What can be written at once of the frame that has begun.
+std::span<const std::byte> resumable_stream::unsent() const {
+  const auto at = static_cast<std::size_t>(sent_ % window_bytes);
+  return {window_.get() + at, std::min(out_left_, window_bytes - at)};
+}
+
 bool resumable_stream::must_confirm() const {
   return received_ - told_ >= confirm_after || (others_end_ && !end_told_);
 }
@@ -325,17 +333,17 @@ void resumable_stream::stage() {
     told_ = received_;
     end_told_ = others_end_;
   }
-  const auto size = static_cast<std::size_t>(std::min<std::uint64_t>(
-    written_ - sent_, stage_bytes - staged_end_ - sizeof(std::uint32_t)));
-  if (size != 0) {
-    put(static_cast<std::uint32_t>(size));
-    const auto at = static_cast<std::size_t>(sent_ % window_bytes);
-    const auto first = std::min(size, window_bytes - at);
-    std::memcpy(staged_.get() + staged_end_, window_.get() + at, first);
-    std::memcpy(staged_.get() + staged_end_ + first, window_.get(),
-                size - first);
-    staged_end_ += size;
-    sent_ += size;
+  out_left_ = static_cast<std::size_t>(
+    std::min<std::uint64_t>(written_ - sent_, most_in_frame - sizeof(confirms)));
+  if (out_left_ != 0)
+    put(static_cast<std::uint32_t>(out_left_));
+  while (out_left_ != 0 && staged_end_ != stage_bytes) {
+    const auto part = unsent().first(
+      std::min(unsent().size(), stage_bytes - staged_end_));
+    std::memcpy(staged_.get() + staged_end_, part.data(), part.size());
+    staged_end_ += part.size();
+    out_left_ -= part.size();
+    sent_ += part.size();
   }
   if (finishing_ && !end_sent_ && sent_ == written_
       && stage_bytes - staged_end_ >= sizeof(ends)) {
@@ -346,21 +354,29 @@ void resumable_stream::stage() {
 
 void resumable_stream::flush() {
   while (raw_ && !abandoned_) {
-    if (staged_begin_ == staged_end_) {
+    if (staged_begin_ == staged_end_ && out_left_ == 0) {
       staged_begin_ = staged_end_ = 0;
       stage();
       if (staged_end_ == 0)
         return;
     }
-    const auto x = raw_->write({staged_.get() + staged_begin_,
-                                staged_end_ - staged_begin_});
+    const bool is_staged = staged_begin_ != staged_end_;
+    const auto x = raw_->write(
+      is_staged ? std::span<const std::byte>{staged_.get() + staged_begin_,
+                                             staged_end_ - staged_begin_}
+                : unsent());
     if (x.what == outcome::over) {
       drop_connection();
       broken_ = true;
     }
     if (x.what != outcome::some)
       return;
-    staged_begin_ += x.size;
+    if (is_staged) {
+      staged_begin_ += x.size;
+    } else {
+      out_left_ -= x.size;
+      sent_ += x.size;
+    }
   }
 }
 

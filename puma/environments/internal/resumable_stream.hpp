@@ -90,6 +90,7 @@ class resumable_stream {
   void alarm_at(clock::time_point when);
   void flush();
   void stage();
+  [[nodiscard]] std::span<const std::byte> unsent() const;
   [[nodiscard]] bool must_confirm() const;
   void fill();
   [[nodiscard]] bool parse_head();
@@ -114,9 +115,10 @@ class resumable_stream {
   std::uint64_t confirmed_ = 0;
   std::uint64_t sent_ = 0; // or staged
   std::uint64_t written_ = 0;
-  std::unique_ptr<std::byte[]> staged_; // frames, as the connection takes them
+  std::unique_ptr<std::byte[]> staged_; // frames, or the begin of one
   std::size_t staged_begin_ = 0;
   std::size_t staged_end_ = 0;
+  std::size_t out_left_ = 0; // of the last frame in there
   bool finishing_ = false;
   bool end_sent_ = false;
 
