@@ -154,9 +154,8 @@ TEST_P(shutdown, stops_what_does_not_drain) {
   auto source = run<counting_source>("source", std::vector{in});
   auto middle = run<stage>("middle", in, std::vector{out});
   // More than has room behind `middle`.
-  EXPECT_TRUE(eventually([&] {
-    return out.stats().accepted >= 64 && in.stats().accepted > 64;
-  }));
+  EXPECT_TRUE(eventually(
+    [&] { return out.stats().accepted >= 64 && in.stats().accepted > 64; }));
 
   const auto report = rt().shutdown({.drain = 1ms});
 

@@ -333,8 +333,8 @@ void resumable_stream::stage() {
     told_ = received_;
     end_told_ = others_end_;
   }
-  out_left_ = static_cast<std::size_t>(
-    std::min<std::uint64_t>(written_ - sent_, most_in_frame - sizeof(confirms)));
+  out_left_ = static_cast<std::size_t>(std::min<std::uint64_t>(
+    written_ - sent_, most_in_frame - sizeof(confirms)));
   if (out_left_ != 0)
     put(static_cast<std::uint32_t>(out_left_));
   while (out_left_ != 0 && staged_end_ != stage_bytes) {
