@@ -155,13 +155,13 @@ class App(unittest.TestCase):
 
                 app.process.kill()
 
-                self.assertTrue(wait_until(lambda: all(map(is_gone, app.workers)), 1))
+                self.assertTrue(wait_until(lambda: all(map(is_gone, app.workers)), 20))
 
     def test_takes_its_workers_along_when_it_exits(self):
         with Running("exit") as app:
             app.wait_until_ready()
 
-            self.assertTrue(wait_until(lambda: all(map(is_gone, app.workers)), 1))
+            self.assertTrue(wait_until(lambda: all(map(is_gone, app.workers)), 20))
 
     def test_takes_stopped_workers_along_when_it_is_killed(self):
         with Running("idle") as app:
@@ -170,7 +170,7 @@ class App(unittest.TestCase):
 
             app.process.kill()
 
-            self.assertTrue(wait_until(lambda: all(map(is_gone, app.workers)), 1))
+            self.assertTrue(wait_until(lambda: all(map(is_gone, app.workers)), 20))
 
     def test_fails_when_a_worker_is_killed(self):
         with Running("pipeline") as app:

@@ -56,7 +56,11 @@ TEST_F(planned_faults, hang_in_worker_processes_until_these_are_killed) {
   auto stage = env.run<passing<int>>("stage"s, a, b);
   auto to = a.open_publisher();
   send_numbers(to, 1, 3);
-  stage.wait_until_running();
+  ASSERT_TRUE(eventually([&] {
+    const auto now = rt().join_for(1ms);
+    return now.still_alive.size() == 1
+           && now.still_alive[0].activity == "on_value";
+  }));
 
   const auto report = rt().shutdown(
     {.drain = 100ms, .stop = 100ms, .abort = 100ms, .kill = patience});

@@ -229,6 +229,8 @@ TEST_F(worker_lines, contain_what_programs_print_that_it_starts) {
 }
 
 TEST_F(worker_lines, contain_those_of_processes_that_it_forks) {
+  if (!forks_may_allocate)
+    GTEST_SKIP() << "AddressSanitizer may have locked the memory of a fork";
   let(deed::log_in_fork);
 
   EXPECT_THAT(log.lines({.text = "from a fork", .process = "worker-1"}),

@@ -186,6 +186,7 @@ TEST_P(node_links,
 
 TEST_P(node_links, that_are_cut_go_on_where_they_were) {
   options.resume = true;
+  options.answer_timeout = 120s; // however slow the machine is
   start();
   passage values{*first, *second};
 

@@ -120,7 +120,7 @@ TEST_P(restarted, tries_a_value_as_often_as_it_should) {
 
 TEST_P(restarted, is_given_up_after_so_many_failures) {
   const auto guard = env().supervisor(
-    "guard", {.then = on_failure::restart, .max_restarts = 2});
+    "guard", {.then = on_failure::restart, .max_restarts = 2, .period = 10min});
   auto x = guard.run<choosy>("choosy"s, a, b, 3);
   auto out = a.open_publisher();
   send_numbers(out, 1, 8);
@@ -330,9 +330,10 @@ TEST_P(killed_consumers, lose_nothing) {
 
 TEST_P(killed_consumers, get_what_a_publisher_left_that_has_ended) {
   const auto guard = env.supervisor("guard", always_again);
-  auto source = elsewhere().run<counting<int>>("source"s, a, 1, 10);
+  auto many = env.make_buffer<int>("many", 128);
+  auto source = elsewhere().run<counting<int>>("source"s, many, 1, 100);
   join(source);
-  auto x = guard.run<signing>(a, b);
+  auto x = guard.run<signing>(many, b); // which does not hold all
   auto in = b.subscribe();
   ASSERT_EQ(::kill(read_one(in).by, SIGKILL), 0);
 
@@ -340,7 +341,7 @@ TEST_P(killed_consumers, get_what_a_publisher_left_that_has_ended) {
 
   EXPECT_EQ(to_string(rest.end), "completed");
   ASSERT_FALSE(rest.values.empty());
-  EXPECT_EQ(rest.values.back().number, 10);
+  EXPECT_EQ(rest.values.back().number, 100);
   join(x);
 }
 

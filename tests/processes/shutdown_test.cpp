@@ -4,6 +4,7 @@
 
 #include "puma/environments/supervisor_environment.hpp"
 #include "tests/processes/places.hpp"
+#include "tests/processes/proc.hpp"
 #include "tests/processes/stages.hpp"
 #include "tests/support/reports.hpp"
 
@@ -43,7 +44,7 @@ class moody : public puma::single_buffer_servicing_runnable<int> {
 class shutdowns : public place_test {
  protected:
   puma::buffer<int> a = env().make_buffer<int>("a", 8);
-  puma::buffer<int> b = env().make_buffer<int>("b", 1'000'000);
+  puma::buffer<int> b = env().make_buffer<int>("b", 100'000'000);
 };
 
 INSTANTIATE_TEST_SUITE_P(, shutdowns, any_place_at_all, place_name);
@@ -124,7 +125,9 @@ TEST_F(stubborn, processes_that_are_frozen_are_killed) {
   auto x = env.run<moody>(a, b);
   ASSERT_TRUE(eventually([&] { return workers().size() == 1; }));
   x.wait_until_running();
-  ASSERT_EQ(::kill(workers().front(), SIGSTOP), 0);
+  const auto frozen = workers().front();
+  ASSERT_EQ(::kill(frozen, SIGSTOP), 0);
+  ASSERT_TRUE(eventually([&] { return state_of(frozen) == 'T'; }));
 
   const auto report = rt().shutdown(in_short);
 
