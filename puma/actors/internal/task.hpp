@@ -224,7 +224,10 @@ class task : public party, public hosted {
   bool ask_about(const failure& error) noexcept;
   std::optional<outcome> service_kept(input& in, slice_clock& clock);
   void destroy_object();
-  void strike(const char* hook);
+  void strike(const char* hook) {
+    if (faults_)
+      faults_->strike(hook);
+  }
   void close_outputs(const failure* error, bool& passed_on);
   void pause() noexcept;
   failure failure_here() const;
