@@ -338,6 +338,19 @@ TEST_F(nodes, that_say_nothing_are_given_up) {
               HasSubstr("did not answer in time"));
 }
 
+TEST_F(nodes, are_connected_to_in_time_while_runnables_wait_for_them) {
+  const fake_node silent;
+  auto options = insecure_node("silent");
+  options.reconnect_timeout = 1h;
+  options.connect_timeout = 1s;
+  const puma::node env{rt(), silent.address(), options};
+  auto x = env.run<here>("x"s);
+  const auto connection = silent.accept(); // which is tried again and again
+
+  EXPECT_THROW(env.connect(), puma::node_silent);
+  EXPECT_TRUE(x.is_alive());
+}
+
 TEST_F(nodes, hold_up_nobody_else_while_they_say_nothing) {
   const fake_node silent;
   auto options = insecure_node("silent");

@@ -84,10 +84,14 @@ bool remote_host::is_promising() const {
 }
 
 void remote_host::connect() {
+  if (is_connected())
+    return;
+  const auto until = clock::now() + options_.connect_timeout;
   auto result = std::make_shared<std::promise<void>>();
   auto done = result->get_future();
   job x;
-  x.is_once = true;
+  x.until = until;
+  x.whose = result.get();
   x.then = [result](owned_descriptor, const std::exception_ptr& failed) {
     if (failed)
       result->set_exception(failed);
@@ -95,16 +99,30 @@ void remote_host::connect() {
       result->set_value();
   };
   add(std::move(x));
-  done.get();
+  if (done.wait_until(until) == std::future_status::ready
+      || !withdraw(result.get()))
+    return done.get();
+}
+
+bool remote_host::withdraw(const void* whose) {
+  const std::lock_guard guard{mutex_};
+  if (std::erase_if(jobs_, [&](auto& x) { return x.whose == whose; }) == 0)
+    return false;
+  if (session_ && ready_)
+    return true;
+  if (last_error_)
+    std::rethrow_exception(last_error_);
+  throw node_silent{"node '" + name() + "': has not answered within "
+                    + std::to_string(options_.connect_timeout.count()) + " ms"};
 }
 
 void remote_host::dial(const node_request& what, dialed then) {
-  add({what, what.what != errand::worker, std::move(then)});
+  add({.what = what, .then = std::move(then)});
 }
 
 void remote_host::reach(const node_request& for_whom, const node_route& route,
                         dialed then) {
-  add({for_whom, true, std::move(then), route});
+  add({.what = for_whom, .then = std::move(then), .route = route});
 }
 
 std::optional<node_route> remote_host::route_to(node_id worker,
@@ -175,12 +193,10 @@ void remote_host::run() {
 void remote_host::fulfill(job& x) {
   const bool is_session = x.what.what == errand::session;
   if (is_session || x.what.what == errand::worker) {
-    if (x.is_once) {
-      if (const auto failed = try_to_connect())
-        std::rethrow_exception(failed);
-    } else {
+    if (!is_session)
       try_until(clock::now() + options_.reconnect_timeout);
-    }
+    else if (const auto failed = try_to_connect(x.until))
+      std::rethrow_exception(failed);
   }
   if (is_session)
     return x.then(owned_descriptor{}, nullptr);
@@ -223,11 +239,17 @@ stream_grace remote_host::grace() const {
                                               : options_.reconnect_timeout;
 }
 
-std::exception_ptr remote_host::try_to_connect() {
+std::exception_ptr remote_host::try_to_connect(clock::time_point deadline) {
   if (is_connected())
     return nullptr;
+  const auto note = [this](const std::exception_ptr& failed) {
+    const std::lock_guard guard{mutex_};
+    has_failed_ = true;
+    last_error_ = failed;
+    return failed;
+  };
   try {
-    const auto limit = dialer_.until(clock::now() + options_.connect_timeout);
+    const auto limit = dialer_.until(deadline);
     node_request what;
     what.session = make_token();
     what.silence_limit_ms = static_cast<std::uint64_t>(
@@ -257,24 +279,22 @@ std::exception_ptr remote_host::try_to_connect() {
                        + "; its log says why"};
     heard_ = clock::now();
     has_failed_ = false;
+    last_error_ = nullptr;
     lock.unlock();
     log(log_level::info, logger,
         "node '" + name() + "': connected to " + options_.where.to_string());
     return nullptr;
   } catch (const closed_early& x) {
-    const std::lock_guard guard{mutex_};
-    has_failed_ = true;
-    return std::make_exception_ptr(not_a_node{x.what()}); // which users know
+    return note(std::make_exception_ptr(not_a_node{x.what()})); // for users
   } catch (...) {
-    const std::lock_guard guard{mutex_};
-    has_failed_ = true;
-    return std::current_exception();
+    return note(std::current_exception());
   }
 }
 
 void remote_host::try_until(clock::time_point deadline) {
   auto wait = least_pause;
-  while (const auto failed = try_to_connect()) {
+  while (const auto failed = try_to_connect(clock::now()
+                                            + options_.connect_timeout)) {
     if (!is_passing(failed) || clock::now() + wait > deadline
         || !dialer_.pause(wait))
       std::rethrow_exception(failed);

@@ -85,8 +85,8 @@ class remote_host final : private connection::listener {
   /// or nobody has tried yet.
   [[nodiscard]] bool is_promising() const;
 
-  /// Connects if it is not. Throws an error of
-  /// `puma/environments/node_error.hpp`.
+  /// Connects if it is not; waits at most `connect_timeout`, whatever else the
+  /// thread is doing. Throws an error of `puma/environments/node_error.hpp`.
   void connect();
 
   /// Makes a connection, and calls `then`, from the thread that does so. For a
@@ -122,15 +122,20 @@ class remote_host final : private connection::listener {
 
  private:
   struct job {
-    node_request what;
-    bool is_once = false; // no second try
-    dialed then;
-    node_route route{}; // where the node is to go
+    node_request what{};
+    dialed then{};
+    node_route route{};                            // where the node is to go
+    std::chrono::steady_clock::time_point until{}; // of `connect`
+    const void* whose = nullptr;                   // as well
   };
 
   void run();
   void fulfill(job& x);
-  std::exception_ptr try_to_connect();
+  /// Takes back a `connect` that has not begun: returns false if it has, and
+  /// ends in time. Throws why there is no connection.
+  bool withdraw(const void* whose);
+  std::exception_ptr
+  try_to_connect(std::chrono::steady_clock::time_point deadline);
   void try_until(std::chrono::steady_clock::time_point deadline);
   owned_descriptor open(const node_request& what, const wait_limit& limit);
   void ask_to_reach(const job& x);
@@ -160,8 +165,9 @@ class remote_host final : private connection::listener {
   std::size_t watched_ = 0; // connections that the loop knows
   session_token token_{};   // of the session
   connection_ptr session_;
-  bool has_failed_ = false; // the last try, or the connection
-  bool ready_ = false;      // the session has said something
+  bool has_failed_ = false;       // the last try, or the connection
+  std::exception_ptr last_error_; // of a try, if the last one failed
+  bool ready_ = false;            // the session has said something
   std::string why_lost_;
   silence::clock::time_point heard_;
   std::uint32_t told_levels_ = 0; // the generation of them
