@@ -300,4 +300,51 @@ TEST_P(misled, streams_are_over_and_not_resumed) {
   EXPECT_TRUE(GetParam()[0] == 0x4000'0000 || !stream->take_over());
 }
 
+using some_bytes = std::vector<std::byte>;
+
+/// Writes until the stream takes no more.
+void fill_window(resumable_stream& x) {
+  const some_bytes some(64 * 1024);
+  while (x.write(some).what == byte_end::outcome::some) {
+  }
+}
+
+TEST(resumable, streams_ask_to_be_read_when_a_write_finds_them_cut) {
+  auto [here, there] = pair_of_sockets();
+  int cuts = 0;
+  resumable_stream x{socket_end(here.release()), 10s,
+                     [&](resumable_stream&) { ++cuts; }};
+  fill_window(x);
+  there = owned_descriptor{};
+  some_bytes some(100);
+
+  const auto result = x.write(some);
+
+  EXPECT_EQ(result.what, byte_end::outcome::some);
+  EXPECT_EQ(result.size, 0u);
+  EXPECT_EQ(cuts, 0);
+  EXPECT_EQ(x.read(some).what, byte_end::outcome::blocked);
+  EXPECT_EQ(cuts, 1);
+  EXPECT_EQ(x.write(some).what, byte_end::outcome::blocked);
+}
+
+TEST(resumable,
+     streams_ask_to_be_read_when_a_write_finds_that_bytes_have_come) {
+  auto [here, there] = pair_of_sockets();
+  resumable_stream x{socket_end(here.release()), 10s, [](resumable_stream&) {}};
+  fill_window(x);
+  const std::uint32_t size = 3;
+  send_all(there.get(),
+           std::string{reinterpret_cast<const char*>(&size), sizeof(size)}
+             + "abc");
+  some_bytes some(100);
+
+  const auto result = x.write(some);
+
+  EXPECT_EQ(result.what, byte_end::outcome::some);
+  EXPECT_EQ(result.size, 0u);
+  EXPECT_EQ(x.read(some).size, 3u);
+  EXPECT_EQ(x.write(some).what, byte_end::outcome::blocked);
+}
+
 } // namespace

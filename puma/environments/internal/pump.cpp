@@ -92,6 +92,8 @@ class flow {
         break;
       }
       begin_ += x.size;
+      if (x.size == 0)
+        break; // it wants to be read first
     }
     return moved;
   }

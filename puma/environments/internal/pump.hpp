@@ -30,6 +30,8 @@ class byte_end {
   virtual ~byte_end() = default;
 
   virtual result read(bytes to) = 0;
+
+  /// `some` of no bytes: wants to be read from before it takes more.
   virtual result write(std::span<const std::byte> from) = 0;
 
   /// Says the other side that no more will come, if there is a way to. May wait

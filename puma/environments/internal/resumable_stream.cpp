@@ -115,7 +115,8 @@ byte_end::result resumable_stream::write(std::span<const std::byte> from) {
   if (over_ || others_end_)
     return {outcome::over};
   // What comes first may confirm something, and so make room.
-  fill();
+  const bool was_connected = raw_ != nullptr;
+  const bool has_news = fill();
   static_cast<void>(in_left_ == 0 && parse_head());
   if (!window_)
     window_ = std::make_unique_for_overwrite<std::byte[]>(window_bytes);
@@ -132,7 +133,10 @@ byte_end::result resumable_stream::write(std::span<const std::byte> from) {
   flush();
   if (over_)
     return {outcome::over};
-  return {done != 0 ? outcome::some : outcome::blocked, done};
+  // What has come, or that nothing more will, is for `read` to see.
+  if (done != 0 || has_news || (was_connected && !raw_))
+    return {outcome::some, done};
+  return {outcome::blocked};
 }
 
 int resumable_stream::descriptor() const {
@@ -382,7 +386,8 @@ void resumable_stream::flush() {
 
 // -- in -----------------------------------------------------------------------
 
-void resumable_stream::fill() {
+/// Returns whether something has come.
+bool resumable_stream::fill() {
   if (!in_)
     in_ = std::make_unique_for_overwrite<std::byte[]>(most_in_frame);
   if (in_begin_ == in_end_)
@@ -391,6 +396,7 @@ void resumable_stream::fill() {
     std::memmove(in_.get(), in_.get() + in_begin_, in_end_ - in_begin_);
     in_end_ -= std::exchange(in_begin_, 0);
   }
+  bool has_come = false;
   while (raw_ && !abandoned_ && in_end_ != most_in_frame) {
     const auto x = raw_->read({in_.get() + in_end_, most_in_frame - in_end_});
     if (x.what == outcome::over) {
@@ -398,9 +404,11 @@ void resumable_stream::fill() {
       broken_ = true;
     }
     if (x.what != outcome::some)
-      return;
+      break;
     in_end_ += x.size;
+    has_come = true;
   }
+  return has_come;
 }
 
 /// Takes what is said until there are bytes of the stream to be read; false

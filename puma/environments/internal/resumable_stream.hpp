@@ -53,6 +53,7 @@ class resumable_stream {
   // -- for a pump: see `byte_end` ---------------------------------------------
 
   byte_end::result read(byte_end::bytes to);
+  /// Takes nothing, without being blocked, when there is something to `read`.
   byte_end::result write(std::span<const std::byte> from);
   [[nodiscard]] int descriptor() const;
   [[nodiscard]] short read_events() const;
@@ -92,7 +93,7 @@ class resumable_stream {
   void stage();
   [[nodiscard]] std::span<const std::byte> unsent() const;
   [[nodiscard]] bool must_confirm() const;
-  void fill();
+  bool fill();
   [[nodiscard]] bool parse_head();
 
   const std::chrono::milliseconds grace_;
