@@ -309,7 +309,7 @@ void fill_window(resumable_stream& x) {
   }
 }
 
-TEST(resumable, streams_ask_to_be_read_when_a_write_finds_them_cut) {
+TEST(a_resumable_stream, asks_to_be_read_when_a_write_finds_it_cut) {
   auto [here, there] = pair_of_sockets();
   int cuts = 0;
   resumable_stream x{socket_end(here.release()), 10s,
@@ -328,8 +328,7 @@ TEST(resumable, streams_ask_to_be_read_when_a_write_finds_them_cut) {
   EXPECT_EQ(x.write(some).what, byte_end::outcome::blocked);
 }
 
-TEST(resumable,
-     streams_ask_to_be_read_when_a_write_finds_that_bytes_have_come) {
+TEST(a_resumable_stream, asks_to_be_read_when_a_write_finds_bytes) {
   auto [here, there] = pair_of_sockets();
   resumable_stream x{socket_end(here.release()), 10s, [](resumable_stream&) {}};
   fill_window(x);
