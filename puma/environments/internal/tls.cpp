@@ -19,9 +19,6 @@ namespace puma::internal {
 
 namespace {
 
-/// More than what `resumable_stream` writes at once.
-constexpr std::size_t read_buffer_bytes = 80 * 1024;
-
 using session_ptr = std::unique_ptr<SSL, void (*)(SSL*)>;
 
 std::string last_error() {
@@ -315,9 +312,6 @@ tls_context::tls_context(const tls_files& files) {
   SSL_CTX_set_mode(x, SSL_MODE_ENABLE_PARTIAL_WRITE
                         | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER
                         | SSL_MODE_RELEASE_BUFFERS);
-  // Whole records by one call of the kernel, and several if they have come.
-  SSL_CTX_set_read_ahead(x, 1);
-  SSL_CTX_set_default_read_buffer_len(x, read_buffer_bytes);
 }
 
 std::unique_ptr<channel> tls_context::connect(owned_descriptor socket,
